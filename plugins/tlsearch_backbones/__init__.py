@@ -1,0 +1,1 @@
+"""First-party plugins: one file a family; they import nothing of ours but `tlsearch`."""

@@ -1,0 +1,1 @@
+"""From files on disk to checked labels, decoded pixels, splits and views."""

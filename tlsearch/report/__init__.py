@@ -1,0 +1,1 @@
+"""Records to numbers to words; loads neither torch nor optuna."""

@@ -1,0 +1,1 @@
+"""What to try next: the only importer of optuna."""

@@ -1,0 +1,1 @@
+"""Recipes, probes and fine-tuning: tensors in, values out; no files, no prints."""
