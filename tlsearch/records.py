@@ -152,3 +152,49 @@ class Event:
     kind: str
     at: str  # UTC, ISO 8601
     data: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One dispatch of a trial.
+
+    Args:
+        trial: The trial's number.
+        attempt: 1 for the first dispatch.
+        job: The job that it travelled in; names the file of its result line.
+        started: UTC, ISO 8601.
+        ended: Likewise; None while the attempt is live.
+        reason: Why it ended without completing; None while live, and where the trial completed or was pruned.
+        detail: One line about that.
+    """
+
+    trial: int
+    attempt: int
+    job: str
+    started: str
+    ended: str | None = None
+    reason: FailureReason | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationRecord:
+    """One re-seeded scoring of a trial, with its own folds.
+
+    Args:
+        trial: The trial's number.
+        repeat: 1 and up.
+        score: As a trial's; None where the scoring failed.
+        fold_scores: In fold order.
+        seconds: Training and scoring.
+        reason: Why it failed.
+        detail: One line about that.
+    """
+
+    trial: int
+    repeat: int
+    score: float | None = None
+    fold_scores: tuple[float, ...] = ()
+    seconds: float = 0.0
+    reason: FailureReason | None = None
+    detail: str = ""

@@ -1,0 +1,178 @@
+"""A worker process: opens a workbench once, then runs jobs, until its coordinator says stop or is gone.
+
+It speaks JSON lines. In: `open` (once, first), `job`, `stop`. Out: `ready`, `started`, the events of `codec`, `done`;
+`refused` where no job can run here, `broken` where the workbench itself failed: after both it leaves.
+"""
+
+import importlib
+import importlib.metadata
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tlsearch.errors import TlsearchError
+from tlsearch.execution.codec import checked, event_to_json
+from tlsearch.execution.results import ResultWriter, results_file
+from tlsearch.records import EpochRecord, FailureReason
+from tlsearch.work import Job, Progress, RowResult, Workbench, WorkerContext
+
+
+def main() -> None:
+    """Serve until told to leave; the process ends here, whatever a plugin left running in it."""
+    messages_in, messages_out = _take_pipes()
+    code = 1
+    try:
+        code = Worker(messages_out, Orders(messages_in)).serve()
+    except SystemExit as leave:  # a plugin called sys.exit
+        code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
+        traceback.print_exc()
+    except BaseException:
+        traceback.print_exc()  # to the worker's log: its last line is told with the death
+    finally:
+        sys.stderr.flush()
+        os._exit(code)  # no teardown: a hanging atexit or thread of a plugin must not keep the device
+
+
+class Orders:
+    """What the coordinator sends, read in a thread of its own, so that its death is noticed during a long step.
+
+    Args:
+        source: File descriptor of the pipe. Its end means that the coordinator is gone: the whole process group is
+            killed at once, grandchildren included. (The kernel's parent-death signal would kill this process alone.)
+    """
+
+    def __init__(self, source: int) -> None:
+        self.jobs: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()  # None: leave
+        self.stopping = threading.Event()
+        threading.Thread(target=self._read, args=(source,), daemon=True).start()
+
+    def _read(self, source: int) -> None:
+        with os.fdopen(source, "rb") as lines:
+            for line in lines:
+                message = json.loads(line)
+                if message["order"] == "stop":
+                    self.stopping.set()
+                    self.jobs.put(None)
+                else:
+                    self.jobs.put(message)
+        if sys.platform != "win32":
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        os._exit(1)
+
+
+class _Leave(BaseException):
+    """Ends a job between two rows; no plugin's `except Exception` catches it."""
+
+
+class Worker:
+    """The conversation with the coordinator.
+
+    Args:
+        out: Where messages go.
+        orders: Where they come from.
+    """
+
+    def __init__(self, out: BinaryIO, orders: Orders) -> None:
+        self._out = out
+        self._orders = orders
+
+    def serve(self) -> int:
+        """Open the workbench, run jobs, and return the exit code."""
+        opening = self._orders.jobs.get()
+        if opening is None:
+            return 0
+        results = Path(opening["results"])
+        try:
+            workbench = _open(opening)
+            self._say({"event": "ready"})
+            while (order := self._orders.jobs.get()) is not None:
+                self._run(workbench, Job.from_json(order["job"]), results)
+        except _Leave:
+            return 0
+        except TlsearchError as error:
+            self._say({"event": "refused", "message": error.message, "hint": error.hint, "exit_code": error.exit_code})
+            return 1
+        except Exception as error:
+            traceback.print_exc()
+            reason = FailureReason.OUT_OF_MEMORY if _lacks_memory(error) else FailureReason.EXCEPTION
+            self._say({"event": "broken", "reason": reason, "detail": f"{type(error).__name__}: {error}"})
+            return 1
+        return 0
+
+    def _run(self, workbench: Workbench, job: Job, results: Path) -> None:
+        with ResultWriter(results_file(results, job.id)) as writer:
+            self._say({"event": "started", "job": job.id})
+            workbench.run(job, self._emitter(writer))
+        self._say({"event": "done", "job": job.id})
+
+    def _emitter(self, writer: ResultWriter) -> Callable[[EpochRecord | RowResult | Progress], None]:
+        def emit(event: EpochRecord | RowResult | Progress) -> None:
+            if isinstance(event, RowResult):
+                event = checked(event)
+                writer.append(event)  # on the disk before anyone hears of it
+            self._say(event_to_json(event))
+            if isinstance(event, RowResult) and self._orders.stopping.is_set():
+                raise _Leave
+
+        return emit
+
+    def _say(self, message: Mapping[str, Any]) -> None:
+        self._out.write(json.dumps(message).encode("ascii") + b"\n")
+        self._out.flush()
+
+
+def check_versions(expected: Mapping[str, str]) -> None:
+    """Compare installed distributions with the coordinator's, before any framework is imported.
+
+    Raises:
+        TlsearchError: Names every distribution that differs.
+    """
+    differing = []
+    for name, wanted in expected.items():
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found = "none"
+        if found != wanted:
+            differing.append(f"{name} is {found} here and {wanted} in the study's coordinator")
+    if differing:
+        raise TlsearchError(
+            f"a worker has other versions: {'; '.join(differing)}",
+            hint="install the same versions for both, then run the same command again",
+        )
+
+
+def _open(opening: Mapping[str, Any]) -> Workbench:
+    context = WorkerContext.from_json(opening["context"])
+    check_versions(context.versions)
+    module, _, function = opening["workbench"].partition(":")
+    workbench: Workbench = getattr(importlib.import_module(module), function)(context)
+    return workbench
+
+
+def _take_pipes() -> tuple[int, BinaryIO]:
+    """Keep the coordinator's pipes to ourselves: a plugin that prints or reads must not meet them.
+
+    Standard output then goes where standard error goes, to the worker's log; standard input is empty.
+    """
+    messages_in, messages_out = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return messages_in, os.fdopen(messages_out, "wb")
+
+
+def _lacks_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's, unimported
+
+
+if __name__ == "__main__":
+    main()
