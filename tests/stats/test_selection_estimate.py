@@ -1,0 +1,102 @@
+"""BBC-CV: what it promises is tried on searches whose truth is known."""
+
+import numpy as np
+import pytest
+
+from tlsearch.stats import bbc_cv, score, selection_difference
+
+Array = np.ndarray
+
+
+def search(rng: np.random.Generator, *, configurations: int, n: int, truth: float) -> tuple[Array, Array]:
+    """Log-probabilities `(T, n, 2)` of configurations that are all equally good: each is luck alone."""
+    labels = rng.integers(0, 2, n)
+    right = rng.random((configurations, n)) < truth
+    predicted = np.where(right, labels, 1 - labels)
+    return np.log(np.where(np.eye(2)[predicted] > 0, 0.8, 0.2)).astype(np.float32), labels
+
+
+def test_the_corrected_interval_holds_the_truth_and_the_naive_one_does_not() -> None:
+    rng = np.random.default_rng(0)
+    truth, simulations = 0.75, 60
+    corrected = naive = 0
+    scores = []
+    for seed in range(simulations):
+        estimate = bbc_cv(*search(rng, configurations=40, n=120, truth=truth), "accuracy", repeats=200, seed=seed)
+        corrected += estimate.low <= truth <= estimate.high
+        naive += estimate.naive_low <= truth <= estimate.naive_high
+        scores.append(estimate.score)
+    assert corrected >= 0.93 * simulations
+    assert naive <= 0.7 * simulations
+    assert np.mean(scores) == pytest.approx(truth, abs=0.02)
+
+
+def test_a_search_among_equals_flatters_itself_and_a_search_of_one_does_not() -> None:
+    predictions, labels = search(np.random.default_rng(1), configurations=40, n=200, truth=0.7)
+    many = bbc_cv(predictions, labels, "accuracy")
+    alone = bbc_cv(predictions[:1], labels, "accuracy")
+    assert many.optimism > 0.03
+    assert abs(alone.optimism) < 0.01
+    assert many.naive_score == max(score("accuracy", one, labels) for one in predictions)
+    assert (many.n, many.candidates) == (200, 40)
+
+
+def test_a_clear_winner_keeps_its_score() -> None:
+    rng = np.random.default_rng(2)
+    weak, labels = search(rng, configurations=20, n=400, truth=0.55)
+    strong = np.log(np.where(np.eye(2)[np.where(np.arange(400) % 10, labels, 1 - labels)] > 0, 0.8, 0.2))
+    estimate = bbc_cv([*weak, strong.astype(np.float32)], labels, "accuracy")
+    assert estimate.naive_score == pytest.approx(0.9)
+    assert estimate.score == pytest.approx(0.9, abs=0.005)
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "log_loss"])
+def test_every_metric_is_corrected(metric: str) -> None:
+    rng = np.random.default_rng(3)
+    predictions, labels = search(rng, configurations=30, n=150, truth=0.7)
+    estimate = bbc_cv(predictions, labels, metric, repeats=300)
+    assert estimate.low < estimate.score < estimate.high
+    assert estimate.optimism > 0
+
+
+def test_groups_are_left_out_as_wholes() -> None:
+    rng = np.random.default_rng(4)
+    groups = np.arange(240) // 12
+    labels = np.zeros(240, dtype=int)
+    right = (rng.random((20, 20)) < 0.7)[:, groups]
+    predictions = np.log(np.where(np.eye(2)[np.where(right, 0, 1)] > 0, 0.8, 0.2)).astype(np.float32)
+    grouped = bbc_cv(predictions, labels, "accuracy", groups=groups.tolist())
+    alone = bbc_cv(predictions, labels, "accuracy")
+    assert grouped.optimism > 2 * alone.optimism
+    assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
+
+
+def test_pictures_that_no_fold_predicted_do_not_count() -> None:
+    predictions, labels = search(np.random.default_rng(5), configurations=10, n=300, truth=0.7)
+    predictions[:, 60:] = np.nan
+    estimate = bbc_cv(predictions, labels, "accuracy", seed=1)
+    assert estimate == bbc_cv(predictions[:, :60], labels[:60], "accuracy", seed=1)
+
+
+def test_a_search_without_predictions_is_refused() -> None:
+    with pytest.raises(ValueError, match="no predictions"):
+        bbc_cv([], [0, 1], "accuracy")
+    with pytest.raises(ValueError, match="no picture was predicted"):
+        bbc_cv(np.full((1, 2, 2), np.nan, dtype=np.float32), [0, 1], "accuracy")
+
+
+def test_a_winner_by_luck_does_not_beat_an_equal_baseline() -> None:
+    rng = np.random.default_rng(6)
+    predictions, labels = search(rng, configurations=41, n=200, truth=0.7)
+    gain = selection_difference(predictions[:40], predictions[40], labels, "accuracy")
+    assert gain.low < 0 < gain.high
+    assert gain.verdict == "cannot be told apart"
+
+
+def test_a_better_search_beats_its_baseline() -> None:
+    rng = np.random.default_rng(7)
+    predictions, labels = search(rng, configurations=20, n=300, truth=0.9)
+    baseline = np.where(rng.random((300, 1)) < 0.6, predictions[0], predictions[0][:, ::-1])
+    gain = selection_difference(predictions, baseline, labels, "accuracy")
+    assert gain.verdict == "better"
+    assert gain.low < gain.value < gain.high

@@ -1,0 +1,33 @@
+"""How good a model is and how sure one can be; numpy only, and nothing of ours."""
+
+from tlsearch.stats.compare import (
+    Candidate,
+    Difference,
+    Verdict,
+    cannot_tell_apart,
+    choose,
+    difference,
+    selection_difference,
+)
+from tlsearch.stats.intervals import Interval, score_interval, wilson
+from tlsearch.stats.metrics import ClassScores, confusion_matrix, per_class, score
+from tlsearch.stats.selection import SelectionEstimate, bbc_cv
+
+__all__ = [
+    "Candidate",
+    "ClassScores",
+    "Difference",
+    "Interval",
+    "SelectionEstimate",
+    "Verdict",
+    "bbc_cv",
+    "cannot_tell_apart",
+    "choose",
+    "confusion_matrix",
+    "difference",
+    "per_class",
+    "score",
+    "score_interval",
+    "selection_difference",
+    "wilson",
+]

@@ -1,0 +1,177 @@
+"""Which of several models is better, which cannot be told apart, and which of those is the cheapest."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tlsearch.stats.intervals import CONFIDENCE
+from tlsearch.stats.metrics import Floats, Groups, Outcomes, Predictions, weighted_scores
+from tlsearch.stats.resampling import bootstrap_weights
+from tlsearch.stats.selection import centre_and_interval, selections
+
+
+class Verdict(StrEnum):
+    """What a difference says about the first of two models."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    ALIKE = "cannot be told apart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """By how much one model's score exceeds another's on the same pictures, with a 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """Better or worse where the interval leaves out 0."""
+        if self.low > 0:
+            return Verdict.BETTER
+        return Verdict.WORSE if self.high < 0 else Verdict.ALIKE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A configuration that could be named best, with what it costs."""
+
+    trial: int
+    score: float  # greater is better
+    macs: int
+    parameters: int
+
+
+def difference(
+    a: Predictions,
+    b: Predictions,
+    labels: ArrayLike,
+    metric: str,
+    *,
+    groups: Groups | None = None,
+    repeats: int = 2000,
+    seed: int = 0,
+) -> Difference:
+    """Paired bootstrap interval of `score(a) - score(b)`, for two models that these pictures did not pick."""
+    outcomes, groups = Outcomes.of([a, b], labels).seen(groups)
+    drawn = _resampled(metric, outcomes, groups=groups, repeats=repeats, seed=seed)
+    plain = weighted_scores(metric, outcomes, np.ones((1, outcomes.labels.size)))[0]
+    value = float(plain[0] - plain[1])
+    _, interval = centre_and_interval(drawn[:, 0] - drawn[:, 1], otherwise=value)
+    return Difference(value=value, low=interval.low, high=interval.high)
+
+
+def selection_difference(
+    predictions: Sequence[Predictions] | Predictions,
+    reference: Predictions,
+    labels: ArrayLike,
+    metric: str,
+    *,
+    groups: Groups | None = None,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> Difference:
+    """By how much a search's winner exceeds a reference that was not searched, the winner's luck taken out.
+
+    As in `bbc_cv`, the winner is chosen again in each bootstrap sample and compared on the pictures left out.
+
+    Args:
+        predictions: `(T, n, C)` of every configuration that could have won.
+        reference: `(n, C)` of the baseline.
+        labels: `(n,)`.
+        metric: As in `score`.
+        groups: `(n,)`, of pictures that belong together.
+        repeats: Bootstrap samples.
+        seed: Of the samples.
+    """
+    outcomes, groups = Outcomes.of([*predictions, reference], labels).seen(groups)
+    competed = len(predictions)
+    rng = np.random.default_rng(seed)
+    gains = [
+        outside[np.arange(len(picked)), picked] - outside[:, competed]
+        for picked, outside in selections(
+            metric,
+            outcomes,
+            groups=groups,
+            repeats=repeats,
+            rng=rng,
+            candidates=competed,
+        )
+    ]
+    value, interval = centre_and_interval(np.concatenate(gains), otherwise=0.0)
+    return Difference(value=value, low=interval.low, high=interval.high)
+
+
+def cannot_tell_apart(
+    predictions: Sequence[Sequence[Predictions]],
+    labels: ArrayLike,
+    metric: str,
+    *,
+    groups: Groups | None = None,
+    repeats: int = 2000,
+    seed: int = 0,
+) -> tuple[int, ...]:
+    """The candidates that cannot be told apart from the best one, all judged together.
+
+    Every pairwise difference is studentised over a paired bootstrap, and the largest of them in each sample
+    sets the bar, since five candidates are ten chances to find a difference that is none (max-t: Westfall and
+    Young 1993, "Resampling-based multiple testing", ch. 2).
+
+    Args:
+        predictions: For each candidate the `(n, C)` log-probabilities of each of its repeats, over which
+            scores are averaged. The fair repeats are those that took no part in choosing the candidates.
+        labels: `(n,)`.
+        metric: As in `score`.
+        groups: `(n,)`, of pictures that belong together.
+        repeats: Bootstrap samples.
+        seed: Of the samples.
+
+    Returns:
+        Indices into `predictions`, ascending, the best one's included.
+    """
+    outcomes, groups = Outcomes.of([one for each in predictions for one in each], labels).seen(groups)
+    mean = _mean_over_repeats([len(each) for each in predictions])  # (K * R, K)
+    drawn = _resampled(metric, outcomes, groups=groups, repeats=repeats, seed=seed) @ mean
+    scores = weighted_scores(metric, outcomes, np.ones((1, outcomes.labels.size)))[0] @ mean  # (K,)
+    gaps = scores[:, None] - scores  # (K, K)
+    noise = drawn[:, :, None] - drawn[:, None, :] - gaps  # (B, K, K)
+    spread = noise.std(axis=0)
+    largest = np.divide(np.abs(noise), spread, out=np.zeros_like(noise), where=spread > 0).max(axis=(1, 2))
+    bar = float(np.quantile(largest, CONFIDENCE))
+    best = int(scores.argmax())
+    return tuple(np.flatnonzero(gaps[best] <= bar * spread[best]).tolist())
+
+
+def choose(candidates: Sequence[Candidate], alike: Collection[int]) -> Candidate:
+    """The cheapest of those that cannot be told apart: MACs, then parameters; at equal cost the higher score.
+
+    Args:
+        candidates: All that were judged.
+        alike: Indices of those that cannot be told apart from the best.
+
+    Raises:
+        ValueError: Where `alike` is empty.
+    """
+    return min((candidates[index] for index in sorted(alike)), key=lambda one: (one.macs, one.parameters, -one.score))
+
+
+def _resampled(metric: str, outcomes: Outcomes, *, groups: Groups | None, repeats: int, seed: int) -> Floats:
+    rng = np.random.default_rng(seed)
+    chunks = bootstrap_weights(outcomes.labels, groups=groups, repeats=repeats, rng=rng)
+    drawn = np.concatenate([weighted_scores(metric, outcomes, weights) for weights in chunks])  # (B, T)
+    known: Floats = drawn[~np.isnan(drawn).any(axis=1)]
+    return known
+
+
+def _mean_over_repeats(counts: Sequence[int]) -> Floats:
+    mean = np.zeros((sum(counts), len(counts)))
+    start = 0
+    for candidate, count in enumerate(counts):
+        mean[start : start + count, candidate] = 1 / count
+        start += count
+    return mean

@@ -1,0 +1,199 @@
+"""The metrics, as functions of weighted sums over pictures: one formula serves a score and its resamples.
+
+Throughout, log-probabilities are `(n, C)`; a picture that no fold predicted has a row of NaN and is left out.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Predictions = NDArray[np.floating]  # (n, C) log-probabilities
+Groups = Sequence[Hashable]  # (n,), equal for pictures that belong together
+
+# A probability of 0 would make one picture's loss infinite; scikit-learn's log_loss stops at the same value.
+LOG_FLOOR = float(np.log(np.finfo(np.float64).eps))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """What the metrics need of T models' predictions of n pictures.
+
+    Args:
+        predicted: `(T, n)` predicted class; -1 where a model did not predict the picture.
+        loss: `(T, n)` negative log-probability of the true class; 0 where not predicted.
+        labels: `(n,)` true class.
+        classes: C.
+    """
+
+    predicted: Integers
+    loss: Floats
+    labels: Integers
+    classes: int
+
+    @classmethod
+    def of(cls, predictions: Sequence[Predictions] | Predictions, labels: ArrayLike) -> "Outcomes":
+        """Condense `(T, n, C)` log-probabilities, one model at a time.
+
+        Raises:
+            ValueError: Where shapes or labels don't fit together.
+        """
+        truth = np.asarray(labels, dtype=np.int64)  # (n,)
+        rows = [_condense(np.asarray(one), truth) for one in predictions]
+        if not rows:
+            raise ValueError("there are no predictions to score")
+        return cls(
+            predicted=np.stack([predicted for predicted, _ in rows]),
+            loss=np.stack([loss for _, loss in rows]),
+            labels=truth,
+            classes=int(np.asarray(predictions[0]).shape[1]),
+        )
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """`(T, n)`: whether the predicted class is the true one."""
+        return np.equal(self.predicted, self.labels)
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """`(T, n)`: whether the model predicted the picture at all."""
+        return self.predicted >= 0
+
+    def only(self, model: int) -> "Outcomes":
+        """Those of one model."""
+        return replace(self, predicted=self.predicted[[model]], loss=self.loss[[model]])
+
+    def seen(self, groups: Groups | None) -> tuple["Outcomes", Groups | None]:
+        """Without the pictures that no model predicted; the groups of those that stay go along."""
+        keep = np.flatnonzero(self.present.any(axis=0))
+        kept = replace(self, predicted=self.predicted[:, keep], loss=self.loss[:, keep], labels=self.labels[keep])
+        return kept, None if groups is None else [groups[i] for i in keep.tolist()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassScores:
+    """How one class fares."""
+
+    support: int  # pictures of the class
+    predicted: int  # pictures that were called so
+    precision: float  # NaN where nothing was called so
+    recall: float  # NaN without pictures of the class
+    f1: float
+
+
+def score(metric: str, log_probs: Predictions, labels: ArrayLike) -> float:
+    """One model's metric, greater is better (a log loss is negated); NaN where no picture was predicted."""
+    outcomes = Outcomes.of([log_probs], labels)
+    return float(weighted_scores(metric, outcomes, np.ones((1, outcomes.labels.size)))[0, 0])
+
+
+def weighted_scores(metric: str, outcomes: Outcomes, weights: Floats) -> Floats:
+    """The metric of T models where picture i counts `weights[b, i]` times.
+
+    Args:
+        metric: "accuracy", "balanced_accuracy", "macro_f1" or "log_loss".
+        outcomes: Of the T models.
+        weights: `(B, n)`, such as bootstrap counts.
+
+    Returns:
+        `(B, T)`, greater is better; NaN where the weights leave nothing to score.
+
+    Raises:
+        ValueError: Where the metric is unknown.
+    """
+    if metric not in METRICS:
+        raise ValueError(f"unknown metric '{metric}'; known: {', '.join(METRICS)}")
+    return METRICS[metric](outcomes, weights)
+
+
+def confusion_matrix(log_probs: Predictions, labels: ArrayLike) -> Integers:
+    """`(C, C)` counts: the row is the true class, the column the predicted one."""
+    outcomes = Outcomes.of([log_probs], labels)
+    seen = outcomes.present[0]
+    pairs = outcomes.labels[seen] * outcomes.classes + outcomes.predicted[0, seen]
+    counts = np.bincount(pairs, minlength=outcomes.classes**2)
+    return counts.reshape(outcomes.classes, outcomes.classes).astype(np.int64)
+
+
+def per_class(log_probs: Predictions, labels: ArrayLike) -> tuple[ClassScores, ...]:
+    """Precision, recall and F1 of each class, in label order."""
+    matrix = confusion_matrix(log_probs, labels).astype(np.float64)
+    hits, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    precision, recall = _ratio(hits, predicted), _ratio(hits, support)
+    f1 = _ratio(2 * hits, support + predicted)
+    return tuple(
+        ClassScores(
+            support=int(support[c]),
+            predicted=int(predicted[c]),
+            precision=float(precision[c]),
+            recall=float(recall[c]),
+            f1=float(f1[c]),
+        )
+        for c in range(len(hits))
+    )
+
+
+def _condense(log_probs: Predictions, labels: Integers) -> tuple[Integers, Floats]:
+    if log_probs.ndim != 2 or len(log_probs) != len(labels):
+        raise ValueError(f"predictions of shape {log_probs.shape} do not fit {len(labels)} labels")
+    if labels.size and not 0 <= labels.min() <= labels.max() < log_probs.shape[1]:
+        raise ValueError(f"labels must lie in 0 to {log_probs.shape[1] - 1}")
+    missing = np.isnan(log_probs).any(axis=1)  # (n,)
+    predicted = np.where(missing, -1, np.nan_to_num(log_probs, nan=-np.inf).argmax(axis=1))
+    of_truth = log_probs[np.arange(len(labels)), labels].astype(np.float64)
+    return predicted, np.where(missing, 0.0, -np.clip(of_truth, LOG_FLOOR, 0.0))
+
+
+def _accuracy(outcomes: Outcomes, weights: Floats) -> Floats:
+    return _ratio(weights @ outcomes.right.T, weights @ outcomes.present.T)
+
+
+def _balanced_accuracy(outcomes: Outcomes, weights: Floats) -> Floats:
+    # The mean recall of the classes that occur: a class without pictures says nothing about a model.
+    right, present = outcomes.right, outcomes.present
+    recalls = []
+    for c in np.unique(outcomes.labels):
+        rows = np.flatnonzero(outcomes.labels == c)
+        recalls.append(_ratio(weights[:, rows] @ right[:, rows].T, weights[:, rows] @ present[:, rows].T))
+    return _mean_of_known(recalls)
+
+
+def _macro_f1(outcomes: Outcomes, weights: Floats) -> Floats:
+    # The mean over the classes that occur as truth or as prediction, as scikit-learn has it.
+    right, present = outcomes.right, outcomes.present
+    each = []
+    for c in range(outcomes.classes):
+        rows = np.flatnonzero(outcomes.labels == c)
+        hits = weights[:, rows] @ right[:, rows].T
+        support = weights[:, rows] @ present[:, rows].T
+        called_so = weights @ (outcomes.predicted == c).T
+        each.append(_ratio(2 * hits, support + called_so))
+    return _mean_of_known(each)
+
+
+def _negative_log_loss(outcomes: Outcomes, weights: Floats) -> Floats:
+    return -_ratio(weights @ outcomes.loss.T, weights @ outcomes.present.T)
+
+
+METRICS: Mapping[str, Callable[[Outcomes, Floats], Floats]] = MappingProxyType(
+    {
+        "accuracy": _accuracy,
+        "balanced_accuracy": _balanced_accuracy,
+        "macro_f1": _macro_f1,
+        "log_loss": _negative_log_loss,
+    }
+)
+
+
+def _ratio(over: Floats, under: Floats) -> Floats:
+    return np.divide(over, under, out=np.full_like(over, np.nan, dtype=np.float64), where=under > 0)
+
+
+def _mean_of_known(parts: Sequence[Floats]) -> Floats:
+    stacked = np.stack(parts)  # (classes, B, T)
+    known = ~np.isnan(stacked)
+    return _ratio(np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
