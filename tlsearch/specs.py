@@ -221,6 +221,7 @@ class ExportableModel:
             softmax are inside.
         backbone: The fine-tuned backbone that `network` holds.
         head: The trained head that `network` holds.
+        pools: Whether the head takes pooled features; else it takes the last stage's map.
         framework: The backbone's.
         preprocessing: What `network` does to its input, for exporters that rebuild it.
         temperature: What logits are divided by.
@@ -231,6 +232,7 @@ class ExportableModel:
     network: nn.Module
     backbone: Backbone
     head: nn.Sequential
+    pools: bool
     framework: Framework
     preprocessing: Preprocessing
     temperature: float

@@ -1,0 +1,147 @@
+"""Entries on disk: arrays under the hash of all that decides them, checked before they are used."""
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tlsearch.errors import TlsearchError
+from tlsearch.records import Json
+
+FORMAT = 1  # changes when the files of an entry do
+
+
+def key_digest(key: Mapping[str, Json]) -> str:
+    """sha256 of a key: everything that decides an entry's values."""
+    text = json.dumps({"format": FORMAT, **key}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class FeatureCache:
+    """Arrays by key. A damaged, torn or missing entry is a miss, never wrong values.
+
+    Args:
+        folder: Made where it does not exist. Several processes may share it.
+        max_bytes: The least recently used entries go once more is taken; those that this process uses stay.
+    """
+
+    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self._in_use: set[str] = set()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def open(self, key: Mapping[str, Json]) -> NDArray[np.generic] | None:
+        """Map an entry read-only, or None where there is no sound one. Verified once a call: keep the array."""
+        digest = key_digest(key)
+        data, meta = self._paths(digest)
+        try:
+            told = json.loads(meta.read_text())
+            shape, dtype = tuple(told["shape"]), np.dtype(told["dtype"])
+            if data.stat().st_size != told["bytes"] or _checksum(data) != told["checksum"]:
+                return None
+            array = np.memmap(data, dtype=dtype, mode="r", shape=shape)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        self._in_use.add(digest)
+        os.utime(meta)  # the age that eviction goes by
+        return array
+
+    def create(self, key: Mapping[str, Json], shape: tuple[int, ...], dtype: DTypeLike) -> "EntryWriter":
+        """Begin an entry; it exists once the writer's context ends without an error.
+
+        Raises:
+            TlsearchError: Where the entry alone is larger than the cache may be.
+        """
+        wanted = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if wanted > self.max_bytes:
+            raise TlsearchError(
+                f"{key.get('cut')}: its features take {wanted / 1e9:.1f} GB, the cache may take "
+                f"{self.max_bytes / 1e9:.1f} GB",
+                hint="raise run.cache_gb, or lower search.unfrozen.high or image_px",
+            )
+        return EntryWriter(self, key_digest(key), shape, np.dtype(dtype))
+
+    def _paths(self, digest: str) -> tuple[Path, Path]:
+        return self.folder / f"{digest}.bin", self.folder / f"{digest}.json"
+
+    def _commit(self, digest: str, temporary: Path, meta: Mapping[str, Json]) -> None:
+        data, told = self._paths(digest)
+        os.replace(temporary, data)
+        fresh = told.with_suffix(f".{uuid.uuid4().hex}.tmp")
+        fresh.write_text(json.dumps(meta))
+        os.replace(fresh, told)
+        self._in_use.add(digest)
+        self._evict()
+
+    def _evict(self) -> None:
+        """Remove the longest unused entries until the rest fits."""
+        entries = []
+        for meta in self.folder.glob("*.json"):
+            try:
+                entries.append((meta.stat().st_mtime, meta.with_suffix(".bin").stat().st_size, meta))
+            except OSError:
+                continue  # another process is removing it
+        taken = sum(size for _, size, _ in entries)
+        for _, size, meta in sorted(entries, key=lambda entry: entry[0]):
+            if taken <= self.max_bytes:
+                return
+            if meta.stem not in self._in_use:
+                meta.unlink(missing_ok=True)
+                meta.with_suffix(".bin").unlink(missing_ok=True)
+                taken -= size
+
+
+class EntryWriter:
+    """Rows of one entry, written in order; renamed into place at the end of its context."""
+
+    def __init__(self, cache: FeatureCache, digest: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
+        self._cache = cache
+        self._digest = digest
+        self._shape = shape
+        self._dtype = dtype
+        self._temporary = cache.folder / f"{digest}.{uuid.uuid4().hex}.tmp"
+        self._file = self._temporary.open("wb")
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    def write(self, rows: NDArray[np.generic]) -> None:
+        """Append rows `(n, …)`."""
+        block = memoryview(np.ascontiguousarray(rows, dtype=self._dtype)).cast("B")
+        self._file.write(block)
+        self._hash.update(block)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        size = self._file.tell()
+        self._file.close()
+        if kind is not None:
+            self._temporary.unlink(missing_ok=True)
+            return
+        expected = int(np.prod(self._shape)) * self._dtype.itemsize
+        assert size == expected, f"{size} bytes written of {expected}"
+        meta = {
+            "shape": list(self._shape),
+            "dtype": self._dtype.str,
+            "bytes": size,
+            "checksum": self._hash.hexdigest(),
+        }
+        self._cache._commit(self._digest, self._temporary, meta)
+
+
+def _checksum(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,245 @@
+"""One backbone's values at every searched cut: from the cache, or from one pass that fills it."""
+
+import contextlib
+import importlib.metadata
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tlsearch.features.cache import EntryWriter, FeatureCache, key_digest
+from tlsearch.features.extract import (
+    BATCH,
+    Pass,
+    check_cacheable,
+    check_independent,
+    choose_pass,
+    eager_pass,
+    export_prefix,
+    onnx_pass,
+)
+from tlsearch.features.pictures import Pictures
+from tlsearch.model import LoadedBackbone, Prefix
+from tlsearch.records import Json
+from tlsearch.specs import Preprocessing
+
+LIBRARIES = ("torch", "torchvision", "keras", "numpy", "pillow", "onnxruntime")
+PIXELS = "pixels"  # the cut before the first stage: the pictures themselves
+POOLED = "pooled"  # the cut after pooling
+
+Output = int | str  # frozen stages, or one of the two names above
+Progress = Callable[[int, int], None]  # pictures done, of how many
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """Where passes run and their values are kept.
+
+    Args:
+        cache: Of values.
+        prefixes: Folder of exported prefixes.
+        device: Of passes.
+        threads: For passes on a CPU.
+    """
+
+    cache: FeatureCache
+    prefixes: Path
+    device: torch.device
+    threads: int
+
+
+@dataclass(slots=True, kw_only=True)
+class CacheCounts:
+    """What the cache did in this process."""
+
+    hits: int = 0
+    misses: int = 0
+    pictures: int = 0
+    seconds: float = 0.0
+
+
+class FeatureProvider:
+    """Cached values of some pictures under one backbone with one preprocessing.
+
+    Args:
+        loaded: The pristine backbone.
+        weights: What names it: its plugin, parameters, variant and the digest of its weights.
+        preprocessing: What pictures go through.
+        pictures: Which.
+        cuts: The cuts that may be asked for, as frozen stages; all are taken from one pass.
+        maps: Whether a head asks for the unpooled map of the last stage.
+        augments: The augmentations that may be asked for.
+        engine: Where passes run and their values are kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        loaded: LoadedBackbone,
+        weights: Mapping[str, Json],
+        preprocessing: Preprocessing,
+        pictures: Pictures,
+        cuts: Sequence[int],
+        maps: bool,
+        augments: Sequence[str],
+        engine: Engine,
+    ) -> None:
+        self.counts = CacheCounts()
+        self._pictures, self._cache = pictures, engine.cache
+        self._device, self._threads = engine.device, engine.threads
+        stages = len(loaded.backbone.stages)
+        inner = sorted({cut for cut in cuts if 0 < cut < stages} | ({stages} if maps else set()))
+        self._outputs: tuple[Output, ...] = (*inner, POOLED)
+        self._prefix = Prefix(preprocessing, loaded.backbone, inner, pooled=True)
+        versions = {name: _version(name) for name in LIBRARIES}
+        normalise = [preprocessing.value_range, preprocessing.mean, preprocessing.std, preprocessing.channels]
+        self._identity = {"weights": dict(weights), "normalise": normalise, "versions": versions}
+        exported = {**self._identity, "cuts": inner}
+        self._exported = engine.prefixes / f"{key_digest(exported)}.onnx"
+        decided = {**exported, "pictures": pictures.identity("none", 0), "device": engine.device.type}
+        self._decision = engine.prefixes / f"{key_digest(decided)}.runtime"
+        self._augments = tuple(augments)
+        self._chosen: str | None = None
+        self._pass: Pass | None = None
+        self._checked = False
+        self._open: dict[str, NDArray[np.generic]] = {}
+
+    def views(self, output: Output, augment: str, progress: Progress | None = None) -> list[NDArray[np.generic]]:
+        """One array `(pictures, …)` a view of the augmentation, from the cache where it has them.
+
+        Args:
+            output: Frozen stages, PIXELS or POOLED.
+            augment: "none", "flip" or "light".
+            progress: Told while a pass runs.
+        """
+        if output != PIXELS and output not in self._outputs:
+            raise KeyError(f"cut {output} is none of {self._outputs}")
+        return [self._view(output, augment, view, progress) for view in range(self._pictures.count(augment))]
+
+    def fill(self, progress: Progress | None = None) -> None:
+        """See to it that every searched cut of every view is cached: one pass for each view that is not."""
+        for augment in ("none", *self._augments):
+            for output in self._outputs:
+                self.views(output, augment, progress)
+
+    def _view(self, output: Output, augment: str, view: int, progress: Progress | None) -> NDArray[np.generic]:
+        found = self._lookup(output, augment, view)
+        if found is None:
+            if output == PIXELS:
+                self._fill_pixels(augment, view)
+            else:
+                self._run_pass(augment, view, progress)
+            self.counts.misses += 1
+            found = self._lookup(output, augment, view)
+            assert found is not None, "an entry that was just written is missing"
+        else:
+            self.counts.hits += 1
+        return found
+
+    def _key(self, output: Output, augment: str, view: int) -> dict[str, Json]:
+        pictures = self._pictures.identity(augment, view)
+        if output == PIXELS:
+            return {"cut": output, "pictures": pictures, "versions": {"pillow": _version("pillow")}}
+        return {
+            "cut": output,
+            "pictures": pictures,
+            "runtime": self.runtime,
+            "dtype": "float32",
+            "batch": BATCH,
+            "device": self._device.type,
+            "threads": self._threads,
+            **self._identity,
+        }
+
+    def _lookup(self, output: Output, augment: str, view: int) -> NDArray[np.generic] | None:
+        key = self._key(output, augment, view)
+        digest = key_digest(key)
+        if digest not in self._open:
+            array = self._cache.open(key)
+            if array is None:
+                return None
+            # pooled features are small and read at every step; maps are left to the page cache
+            self._open[digest] = np.array(array) if output == POOLED else array
+        return self._open[digest]
+
+    @property
+    def runtime(self) -> str:
+        """How passes run over these pictures: decided once by measured rates, the same in every later run."""
+        if self._chosen is None:
+            recorded = self._decision.read_text() if self._decision.exists() else ""
+            if recorded in ("eager", "onnxruntime"):
+                self._chosen = recorded
+            else:
+                self._chosen, self._pass = self._choose()
+                self._decision.parent.mkdir(parents=True, exist_ok=True)
+                self._decision.write_text(self._chosen)
+        return self._chosen
+
+    def _choose(self) -> tuple[str, Pass]:
+        sample = self._sample()
+        views = 1 + sum(self._pictures.count(augment) - 1 for augment in self._augments)
+        return choose_pass(
+            self._prefix,
+            sample,
+            passes=views * len(self._pictures),
+            onnx_file=self._exported,
+            device=self._device,
+            threads=self._threads,
+        )
+
+    def _ready_pass(self) -> Pass:
+        runtime = self.runtime
+        check_cacheable(self._prefix)
+        if self._pass is None and runtime == "onnxruntime":
+            if not self._exported.exists():
+                export_prefix(self._prefix, self._sample(), self._exported)
+            self._pass = onnx_pass(self._exported, self._threads)
+        elif self._pass is None:
+            self._pass = eager_pass(self._prefix, self._device)
+        if not self._checked and len(self._pictures) >= 3:
+            check_independent(self._pass, self._sample())
+            self._checked = True
+        return self._pass
+
+    def _sample(self) -> NDArray[np.uint8]:
+        return next(self._pictures.batches("none", 0, BATCH))
+
+    def _run_pass(self, augment: str, view: int, progress: Progress | None) -> None:
+        """Push one view of every picture through the prefix, and keep the cuts that are not cached."""
+        run = self._ready_pass()
+        began = time.monotonic()
+        missing = [o for o in self._outputs if self._lookup(o, augment, view) is None]
+        total, done = len(self._pictures), 0
+        writers: dict[Output, EntryWriter] = {}
+        with contextlib.ExitStack() as stack:
+            for batch in self._pictures.batches(augment, view, BATCH):
+                values = dict(zip(self._outputs, run(batch), strict=True))
+                for output in missing:
+                    if output not in writers:
+                        key = self._key(output, augment, view)
+                        shape = (total, *values[output].shape[1:])
+                        writers[output] = stack.enter_context(self._cache.create(key, shape, np.float32))
+                    writers[output].write(values[output])
+                done += len(batch)
+                if progress is not None:
+                    progress(done, total)
+        self.counts.pictures += total
+        self.counts.seconds += time.monotonic() - began
+
+    def _fill_pixels(self, augment: str, view: int) -> None:
+        key = self._key(PIXELS, augment, view)
+        side = self._pictures.image_px
+        with self._cache.create(key, (len(self._pictures), side, side, 3), np.uint8) as writer:
+            for batch in self._pictures.batches(augment, view, BATCH):
+                writer.write(batch)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

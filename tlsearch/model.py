@@ -1,0 +1,308 @@
+"""Joins a backbone and a head: normalisation, cuts, freezing and the BatchNorm policy.
+
+The policy: a backbone is always in inference mode, also where its weights are trained. So frozen means frozen,
+statistics included, and a fine-tuned suffix keeps the statistics that it was pretrained with.
+"""
+
+import difflib
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from tlsearch.errors import DataError, PluginError, UnknownNameError, WeightsError
+from tlsearch.host import PluginHost
+from tlsearch.records import Json, ModelFacts
+from tlsearch.specs import Backbone, BackboneSpec, ExportableModel, HeadSpec, Preprocessing
+
+
+class Normalise(nn.Module):
+    """uint8 pictures `(N, S, S, 3)` to what a network was trained on, float32 `(N, 3, S, S)`."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        low, high = preprocessing.value_range
+        std = torch.tensor(preprocessing.std)
+        mean = torch.tensor(preprocessing.mean)
+        self.bgr = preprocessing.channels == "bgr"
+        self.register_buffer("scale", ((high - low) / 255 / std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("shift", ((low - mean) / std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Scale, shift and reorder the channels."""
+        x = pixels.permute(0, 3, 1, 2)  # (N, S, S, 3) -> (N, 3, S, S)
+        if self.bgr:
+            x = x.flip(1)
+        return x.to(self.scale.dtype) * self.scale + self.shift
+
+
+class Network(nn.Module):
+    """Pictures to logits: what is trained, measured and exported.
+
+    Args:
+        preprocessing: What the pictures go through first.
+        backbone: Its stages are shared, not copied.
+        head: On top of the pooled features, or of the map where the head asks for one.
+        pools: False for heads that take the map.
+    """
+
+    def __init__(
+        self, preprocessing: Preprocessing, backbone: Backbone, head: nn.Sequential, *, pools: bool = True
+    ) -> None:
+        super().__init__()
+        self.normalise = Normalise(preprocessing)
+        self.stages = nn.ModuleList(backbone.stages)
+        self.pool = backbone.pool if pools else nn.Identity()
+        self.head = head
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 `(N, S, S, 3)` to logits `(N, C)`."""
+        x = self.normalise(pixels)
+        for stage in self.stages:
+            x = stage(x)
+        logits: torch.Tensor = self.head(self.pool(x))
+        return logits
+
+
+class Probabilities(nn.Module):
+    """A network's calibrated answer: softmax of its logits over the temperature."""
+
+    def __init__(self, network: Network, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 `(N, S, S, 3)` to probabilities `(N, C)`."""
+        return torch.softmax(self.network(pixels) / self.temperature, dim=1)
+
+
+class Prefix(nn.Module):
+    """The frozen part of a network with every wanted cut as an output.
+
+    Args:
+        preprocessing: What the pictures go through first.
+        backbone: Put into inference mode, and frozen.
+        cuts: Frozen stages up to each cut, each at least 1; a cut after the last stage is the map itself.
+        pooled: Whether the pooled features are an output as well, after the cuts.
+    """
+
+    def __init__(self, preprocessing: Preprocessing, backbone: Backbone, cuts: Sequence[int], *, pooled: bool) -> None:
+        super().__init__()
+        self.normalise = Normalise(preprocessing)
+        self.cuts = tuple(cuts)
+        depth = len(backbone.stages) if pooled else max(cuts)
+        self.stages = nn.ModuleList(list(backbone.stages)[:depth])
+        self.pool = backbone.pool if pooled else None
+        self.eval().requires_grad_(False)
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """uint8 `(N, S, S, 3)` to one tensor a cut, and the pooled features last."""
+        outputs = []
+        x = self.normalise(pixels)
+        for frozen, stage in enumerate(self.stages, start=1):
+            x = stage(x)
+            if frozen in self.cuts:
+                outputs.append(x)
+        if self.pool is not None:
+            outputs.append(self.pool(x))
+        return tuple(outputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedBackbone:
+    """A built backbone, frozen and in inference mode.
+
+    Args:
+        spec: The plugin's spec.
+        backbone: With its weights.
+        weights: Of each stage, the parameters that may be trained. Keras keeps BatchNorm's moving statistics as
+            parameters too; they are not among these.
+    """
+
+    spec: BackboneSpec
+    backbone: Backbone
+    weights: tuple[tuple[nn.Parameter, ...], ...]
+
+
+def build_backbone(
+    spec: BackboneSpec,
+    *,
+    params: Mapping[str, Json],
+    image_px: int,
+    variant: str,
+    weights: Path | None,
+    seed: int,
+) -> LoadedBackbone:
+    """Build a backbone and read its weights; it comes frozen and in inference mode.
+
+    Args:
+        spec: The plugin's spec.
+        params: The plugin's own parameters.
+        image_px: Side of the input.
+        variant: Of the architecture, from the weights source.
+        weights: The file to read; None leaves random weights.
+        seed: Decides random weights.
+
+    Raises:
+        DataError: Where `image_px` is below the backbone's minimum.
+        WeightsError: Where the file does not fit.
+    """
+    if image_px < spec.min_image_px:
+        raise DataError(
+            f"backbone '{spec.name}' needs pictures of at least {spec.min_image_px} px, not {image_px}",
+            hint=f"set image_px = {spec.image_px} for it",
+        )
+    torch.manual_seed(seed)
+    wants_variant = len(inspect.signature(spec.build).parameters) > 2
+    arguments = (spec.params(**params), image_px, variant)
+    backbone = spec.build(*(arguments if wants_variant else arguments[:2]))
+    if not isinstance(backbone, Backbone):
+        raise PluginError(f"backbone '{spec.name}' built a {type(backbone).__name__}, not a tlsearch.Backbone")
+    if weights is not None:
+        spec.load(backbone, weights)
+    trained = tuple(tuple(p for p in stage.parameters() if p.requires_grad) for stage in backbone.stages)
+    for module in (*backbone.stages, backbone.pool):
+        module.eval().requires_grad_(False)
+    return LoadedBackbone(spec=spec, backbone=backbone, weights=trained)
+
+
+def build_head(
+    spec: HeadSpec, *, params: Mapping[str, Json], feature_dim: int, classes: int, seed: int
+) -> nn.Sequential:
+    """Build a head with random weights that the seed decides."""
+    torch.manual_seed(seed)
+    return spec.build(spec.params(**params), feature_dim, classes)
+
+
+def frozen_stages(backbone: Backbone, *, unfrozen: int | None, freeze_until: str | None) -> int:
+    """How many stages are frozen, counted from the input.
+
+    Args:
+        backbone: The backbone.
+        unfrozen: Stages to train, counted from the head; None trains all.
+        freeze_until: In its place, the last layer to freeze; the nearest cut at or before it counts.
+
+    Raises:
+        UnknownNameError: Where no layer has that name.
+    """
+    stages = len(backbone.stages)
+    if freeze_until is None:
+        return 0 if unfrozen is None else max(0, stages - unfrozen)
+    names = layer_names(backbone)
+    for index, layers in enumerate(names):
+        if freeze_until in layers:
+            return index + 1 if layers[-1] == freeze_until else index
+    known = [layer for layers in names for layer in layers]
+    close = difflib.get_close_matches(freeze_until, known, n=1)
+    raise UnknownNameError(
+        f"freeze_until = '{freeze_until}': the backbone has no such layer",
+        hint=f"did you mean '{close[0]}'?" if close else f"its layers run from '{known[0]}' to '{known[-1]}'",
+    )
+
+
+def layer_names(backbone: Backbone) -> Sequence[Sequence[str]]:
+    """The layers' names in each stage: the publisher's where the plugin tells them, else the module tree's."""
+    if backbone.layer_names:
+        return backbone.layer_names
+    return [
+        [f"{index}.{name}" if name else str(index) for name, _ in stage.named_modules()]
+        for index, stage in enumerate(backbone.stages)
+    ]
+
+
+def measure_facts(network: Network, loaded: LoadedBackbone, *, frozen: int, image_px: int) -> ModelFacts:
+    """Count parameters and multiply-accumulates of a network, in all and of the part that is trained."""
+    device = network.normalise.scale.device
+    macs = []
+    was_training = network.head.training
+    network.head.eval()
+    with torch.no_grad():
+        x = network.normalise(torch.zeros(1, image_px, image_px, 3, dtype=torch.uint8, device=device))
+        for stage in [*network.stages, nn.Sequential(network.pool, network.head)]:
+            with FlopCounterMode(display=False) as counter:
+                x = stage(x)
+            macs.append(counter.get_total_flops() // 2)
+    network.head.train(was_training)
+    counts = [sum(p.numel() for p in weights) for weights in loaded.weights]
+    counts.append(sum(p.numel() for p in network.head.parameters()))
+    return ModelFacts(
+        unfrozen=len(network.stages) - frozen,
+        stages=len(network.stages),
+        cut=layer_names(loaded.backbone)[frozen - 1][-1] if frozen else "input",
+        parameters=sum(counts),
+        trained_parameters=sum(counts[frozen:]),
+        macs=sum(macs),
+        trained_macs=sum(macs[frozen:]),
+    )
+
+
+def overridden(preprocessing: Preprocessing, overrides: Mapping[str, Json]) -> Preprocessing:
+    """A weights source's preprocessing with what a recipe changes in it."""
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in overrides.items()}
+    try:
+        return replace(preprocessing, **values)
+    except TypeError as error:
+        raise UnknownNameError(f"preprocessing: {error}") from error
+
+
+def load_final(folder: Path, host: PluginHost) -> ExportableModel:
+    """Read the final model that a run saved.
+
+    Raises:
+        WeightsError: Where a file is missing, damaged or of another shape.
+    """
+    try:
+        final = json.loads((folder / "final.json").read_text())
+        digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"the final model in {folder} cannot be read: {error}") from error
+    if digest != final["digest"]:
+        raise WeightsError(
+            f"the final model in {folder} is damaged: its sha256 is {digest[:12]}…, not {final['digest'][:12]}…",
+            hint="run the study again: it fits the final model anew",
+        )
+    choice, recipe = final["backbone"], final["recipe"]
+    spec = host.backbone(choice["name"])
+    backbone = build_backbone(
+        spec,
+        params=recipe["backbone_params"],
+        image_px=final["image_px"],
+        variant=choice["variant"],
+        weights=None,
+        seed=0,
+    ).backbone
+    classes = tuple(final["classes"])
+    head_spec = host.head(recipe["head"])
+    head = build_head(
+        head_spec,
+        params=recipe["head_params"],
+        feature_dim=final["feature_dim"],
+        classes=len(classes),
+        seed=0,
+    )
+    preprocessing = overridden(Preprocessing(), final["preprocessing"])
+    network = Network(preprocessing, backbone, head, pools=head_spec.input == "features")
+    network.load_state_dict(load_file(folder / "model.safetensors"))
+    network.eval()
+    return ExportableModel(
+        network=Probabilities(network, final["temperature"]).eval(),
+        backbone=backbone,
+        head=head,
+        pools=head_spec.input == "features",
+        framework=spec.framework,
+        preprocessing=preprocessing,
+        temperature=final["temperature"],
+        image_px=final["image_px"],
+        classes=classes,
+    )

@@ -1,0 +1,220 @@
+"""Fits one recipe on one fold: the probe, then the suffix and the head from the cached cut."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tlsearch.model import LoadedBackbone, frozen_stages
+from tlsearch.training.loop import (
+    EpochDone,
+    Fold,
+    Inputs,
+    MicroBatch,
+    Stretch,
+    log_probabilities,
+    train,
+)
+from tlsearch.training.optim import Group, Stepper
+from tlsearch.training.recipe import Phase, Recipe
+
+PROBE_EPOCHS = 10
+PROBE_BATCH = 32
+PROBE_WEIGHT_DECAY = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What a fit is made from; nothing of it is changed for good.
+
+    Args:
+        loaded: The backbone; its suffix is trained in place and put back afterwards.
+        normalise: What pictures go through before the first stage, where nothing is frozen.
+        pools: Whether heads get pooled features.
+        inputs: `(frozen stages, augment) -> Inputs` at that cut; all stages frozen are the head's own input.
+        labels: Of all development images, on the device.
+        device: Where it is computed.
+    """
+
+    loaded: LoadedBackbone
+    normalise: nn.Module
+    pools: bool
+    inputs: Callable[[int, str], Inputs]
+    labels: torch.Tensor
+    device: torch.device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A fit, valid until its context ends.
+
+    Args:
+        head: The trained head, in inference mode.
+        frozen: How many stages were frozen to the end; the others are trained.
+        predict: Rows to log-probabilities `(rows, C)`.
+    """
+
+    head: nn.Sequential
+    frozen: int
+    predict: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+
+
+@contextlib.contextmanager
+def fitted(
+    recipe: Recipe,
+    head: nn.Sequential,
+    material: Material,
+    fold: Fold,
+    *,
+    dropout_seed: int,
+    on_epoch: Callable[[Fitted, int, float, float], None],
+) -> Iterator[Fitted]:
+    """Train a recipe's phases and lend the result; the backbone's weights are put back at the end.
+
+    Args:
+        recipe: What to train.
+        head: With its initial weights: random, or a probe's.
+        material: What it stands on.
+        fold: Which images.
+        dropout_seed: Decides dropout.
+        on_epoch: `(fit so far, epoch, mean loss, seconds)` after each epoch; may raise PrunedError.
+
+    Raises:
+        NonFiniteError: Where the training diverged.
+        torch.OutOfMemoryError: Where a single picture does not fit.
+    """
+    stages = len(material.loaded.backbone.stages)
+    depths = [
+        frozen_stages(material.loaded.backbone, unfrozen=p.unfrozen, freeze_until=recipe.freeze_until)
+        for p in recipe.phases
+    ]
+    deepest = min(depths)
+    weights = [p for stage in material.loaded.weights[deepest:] for p in stage]
+    before = [p.detach().clone() for p in weights]
+    head.to(material.device)
+    micro = MicroBatch()
+    torch.manual_seed(dropout_seed)
+    try:
+        cut, first = stages, 0
+        for phase, frozen in zip(recipe.phases, depths, strict=True):
+            # Stages that an earlier phase trained are no longer what the cache holds: data enter before them.
+            cut = min(cut, frozen)
+            forward = _forward(material, head, cut, frozen)
+            inputs = material.inputs(cut, recipe.augment)
+            result = Fitted(head=head, frozen=deepest, predict=_predictor(material, head, forward, inputs))
+            head.train()
+            train(
+                forward,
+                _stepper(recipe, phase, head, material.loaded, frozen),
+                inputs,
+                material.labels,
+                fold,
+                Stretch(
+                    epochs=phase.epochs,
+                    first=first,
+                    batch_size=min(recipe.batch_size, len(fold.train)),
+                    label_smoothing=recipe.label_smoothing,
+                    schedule=recipe.schedule,
+                ),
+                micro=micro,
+                on_epoch=_told(on_epoch, result),
+            )
+            first += phase.epochs
+        head.eval()
+        yield result
+    finally:
+        with torch.no_grad():
+            for parameter, value in zip(weights, before, strict=True):
+                parameter.requires_grad_(False).copy_(value)
+
+
+def probe_recipe(recipe: Recipe, learning_rate: float) -> Recipe:
+    """The probe of a recipe: its head alone, 10 epochs at default rates on plain features (Kumar et al. 2022,
+    arXiv:2202.10054: linear probing, then fine-tuning).
+    """
+    return Recipe(
+        backbone=recipe.backbone,
+        backbone_params=recipe.backbone_params,
+        head=recipe.head,
+        head_params=recipe.head_params,
+        preprocessing=recipe.preprocessing,
+        phases=(Phase(epochs=PROBE_EPOCHS, unfrozen=0, learning_rate=learning_rate),),
+        batch_size=PROBE_BATCH,
+        weight_decay=PROBE_WEIGHT_DECAY,
+        start="random",
+    )
+
+
+def head_state(head: nn.Sequential) -> dict[str, torch.Tensor]:
+    """A copy of a head's weights, on the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in head.state_dict().items()}
+
+
+def set_head_state(head: nn.Sequential, state: Mapping[str, torch.Tensor]) -> None:
+    """Put copied weights into a head of the same shape."""
+    head.load_state_dict(dict(state))
+
+
+def _forward(material: Material, head: nn.Sequential, cut: int, frozen: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    backbone = material.loaded.backbone
+    if cut == len(backbone.stages):
+        return head
+    between, suffix = backbone.stages[cut:frozen], backbone.stages[frozen:]
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            if cut == 0:
+                x = material.normalise(x)
+            for stage in between:
+                x = stage(x)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
+            for stage in suffix:
+                x = stage(x)
+            logits: torch.Tensor = head(backbone.pool(x) if material.pools else x)
+        return logits
+
+    return forward
+
+
+def _predictor(
+    material: Material,
+    head: nn.Sequential,
+    forward: Callable[[torch.Tensor], torch.Tensor],
+    inputs: Inputs,
+) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+    def predict(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        was_training = head.training
+        head.eval()
+        try:
+            return log_probabilities(forward, inputs, rows, material.device)
+        finally:
+            head.train(was_training)
+
+    return predict
+
+
+def _stepper(recipe: Recipe, phase: Phase, head: nn.Sequential, loaded: LoadedBackbone, frozen: int) -> Stepper:
+    for stage in loaded.weights[:frozen]:
+        for parameter in stage:
+            parameter.requires_grad_(False)
+    suffix = [p.requires_grad_(True) for stage in loaded.weights[frozen:] for p in stage]
+    suffix_rate = phase.learning_rate * phase.suffix_lr_scale
+    groups = []
+    for parameters, rate in ((list(head.parameters()), phase.learning_rate), (suffix, suffix_rate)):
+        # biases and normalisation have one dimension, and are never decayed
+        for decayed in (True, False):
+            own = [p for p in parameters if (p.ndim > 1) == decayed]
+            decay = recipe.weight_decay if decayed else 0.0
+            groups.append(Group(parameters=own, learning_rate=rate, weight_decay=decay))
+    return Stepper(recipe.optimizer, [g for g in groups if g.parameters], recipe.clip_norm)
+
+
+def _told(on_epoch: Callable[[Fitted, int, float, float], None], result: Fitted) -> EpochDone:
+    def told(epoch: int, loss: float, seconds: float) -> None:
+        on_epoch(result, epoch, loss, seconds)
+
+    return told

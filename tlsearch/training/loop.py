@@ -1,0 +1,216 @@
+"""The training loop: epochs of steps over pictures that stand at one cut, for whatever is trained from there on."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from tlsearch.training.optim import Stepper
+from tlsearch.training.order import epoch_order, rate_scale, view_of
+
+
+class NonFiniteError(Exception):
+    """The loss or an output is no longer a number."""
+
+
+class PrunedError(Exception):
+    """The trial was stopped because it did worse than earlier ones at the same point.
+
+    Args:
+        score: What it had reached.
+    """
+
+    def __init__(self, score: float) -> None:
+        super().__init__(f"pruned at a score of {score:.4f}")
+        self.score = score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Every picture's cached values at one cut, a view at a time.
+
+    Args:
+        views: One array a view, each `(pictures, …)`, memory-mapped or in memory.
+    """
+
+    views: Sequence[NDArray[np.generic]]
+
+    def gather(self, rows: NDArray[np.int64], views: NDArray[np.int64] | None, device: torch.device) -> torch.Tensor:
+        """The rows' values, `(len(rows), …)`, each in its own view; None is the plain view."""
+        if views is None or len(self.views) == 1:
+            batch = self.views[0][rows]
+        else:
+            batch = np.stack([self.views[v][r] for r, v in zip(rows, views, strict=True)])
+        return torch.from_numpy(np.ascontiguousarray(batch)).to(device)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """Which pictures one fit trains on and which it is scored on, and what its order follows from."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    seed: int
+    repeat: int
+    fold: int
+
+
+@dataclass(slots=True)
+class MicroBatch:
+    """How many pictures go through the network at a time; halves where memory is short, never grows back."""
+
+    size: int | None = None
+
+    def halve(self, batch: int) -> bool:
+        """Halve the size; False where it cannot become smaller."""
+        current = min(self.size or batch, batch)
+        if current <= 1:
+            return False
+        self.size = current // 2
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """The epochs of one phase.
+
+    Args:
+        epochs: How many.
+        first: The number of the first one, counted over all phases.
+        batch_size: Pictures a step.
+        label_smoothing: 0 to below 1.
+        schedule: "cosine" or "constant".
+    """
+
+    epochs: int
+    first: int
+    batch_size: int
+    label_smoothing: float
+    schedule: str
+
+
+EpochDone = Callable[[int, float, float], None]  # epoch, mean training loss, seconds
+
+
+def train(
+    forward: Callable[[torch.Tensor], torch.Tensor],
+    stepper: Stepper,
+    inputs: Inputs,
+    labels: torch.Tensor,
+    fold: Fold,
+    stretch: Stretch,
+    *,
+    micro: MicroBatch,
+    on_epoch: EpochDone,
+) -> None:
+    """Train in place, to the last epoch of the schedule.
+
+    Args:
+        forward: A batch of inputs to logits `(n, C)`.
+        stepper: Holds the parameters that are trained.
+        inputs: Of all development images.
+        labels: Of all development images, on the device.
+        fold: Which of them are trained on.
+        stretch: For how long.
+        micro: Shared by all stretches of a fit.
+        on_epoch: Told after each epoch; may raise PrunedError.
+
+    Raises:
+        NonFiniteError: Where the loss is no longer a number.
+        torch.OutOfMemoryError: Where a single picture does not fit.
+    """
+    steps_an_epoch = math.ceil(len(fold.train) / stretch.batch_size)
+    steps = stretch.epochs * steps_an_epoch
+    for offset in range(stretch.epochs):
+        began = time.monotonic()
+        epoch = stretch.first + offset
+        order = epoch_order(fold.train, seed=fold.seed, repeat=fold.repeat, fold=fold.fold, epoch=epoch)
+        views = view_of(len(labels), seed=fold.seed, views=len(inputs.views), epoch=epoch)
+        total = torch.zeros((), device=labels.device)
+        for index in range(steps_an_epoch):
+            rows = order[index * stretch.batch_size : (index + 1) * stretch.batch_size]
+            x = inputs.gather(rows, views[rows], labels.device)
+            loss, gradients = _gradients(forward, stepper.parameters, x, labels[rows], stretch.label_smoothing, micro)
+            total += loss * len(rows)
+            stepper.step(gradients, rate_scale(offset * steps_an_epoch + index, steps, stretch.schedule))
+        mean = total.item() / len(order)  # the one point of an epoch at which a GPU is waited for
+        if not math.isfinite(mean):
+            raise NonFiniteError(f"the training loss became {mean} in epoch {epoch + 1}")
+        on_epoch(epoch, mean, time.monotonic() - began)
+
+
+@torch.no_grad()
+def log_probabilities(
+    forward: Callable[[torch.Tensor], torch.Tensor],
+    inputs: Inputs,
+    rows: NDArray[np.int64],
+    device: torch.device,
+    *,
+    batch: int = 64,
+) -> NDArray[np.float32]:
+    """Log-probabilities of rows in their plain view, `(len(rows), C)`.
+
+    Raises:
+        NonFiniteError: Where an output is not a number.
+    """
+    parts = [
+        torch.log_softmax(forward(inputs.gather(rows[i : i + batch], None, device)).float(), dim=1)
+        for i in range(0, len(rows), batch)
+    ]
+    result = torch.cat(parts)
+    if not bool(torch.isfinite(result).all()):
+        raise NonFiniteError("an output of the trained network is not a number")
+    return np.asarray(result.cpu().numpy(), dtype=np.float32)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error tells that memory ran out, on whatever device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # torch has no type for it on the CPU
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def _gradients(
+    forward: Callable[[torch.Tensor], torch.Tensor],
+    parameters: Sequence[torch.Tensor],
+    x: torch.Tensor,
+    y: torch.Tensor,
+    smoothing: float,
+    micro: MicroBatch,
+) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+    """The batch's mean loss and its gradients, in as many pieces as memory asks for."""
+    while True:
+        try:
+            return _accumulated(forward, parameters, x, y, smoothing, micro.size or len(x))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or not micro.halve(len(x)):
+                raise
+
+
+def _accumulated(
+    forward: Callable[[torch.Tensor], torch.Tensor],
+    parameters: Sequence[torch.Tensor],
+    x: torch.Tensor,
+    y: torch.Tensor,
+    smoothing: float,
+    piece: int,
+) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+    total = torch.zeros((), device=x.device)
+    gradients: list[torch.Tensor] = []
+    for start in range(0, len(x), piece):
+        logits = forward(x[start : start + piece]).float()
+        target = y[start : start + piece]
+        loss = F.cross_entropy(logits, target, label_smoothing=smoothing, reduction="sum") / len(x)
+        new = torch.autograd.grad(loss, parameters)
+        total += loss.detach()
+        if gradients:
+            torch._foreach_add_(gradients, new)
+        else:
+            gradients = list(new)
+    return total, gradients

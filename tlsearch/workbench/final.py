@@ -1,0 +1,122 @@
+"""The final model: fitted on all development images, and saved with its own answers."""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from tlsearch.features.extract import BATCH
+from tlsearch.features.pictures import Pictures
+from tlsearch.model import Network
+from tlsearch.records import Json, TrialState
+from tlsearch.training.fit import Fitted, fitted, set_head_state
+from tlsearch.training.order import derive
+from tlsearch.work import Job, Row, RowResult
+from tlsearch.workbench.parts import ALL_DATA, Parts
+from tlsearch.workbench.scoring import OnEpoch, epoch_record
+
+FORMAT = 1
+
+
+def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
+    """Fit the job's one recipe on every development image, and save it in the context's models folder.
+
+    The saved answers come from the whole network on the pictures' pixels, not from cached features, so what is
+    exported is held against what a user of the model will get.
+
+    Returns:
+        `extras` hold "folder" and "cached_difference": the largest difference of a probability between cached
+        features and pixels, over the first batch.
+    """
+    (row,) = job.rows
+    began = time.monotonic()
+    material = parts.material(row.recipe)
+    fold = parts.fold(job.repeat, ALL_DATA)
+    head = parts.head(row.recipe, derive(parts.context.seed, "init", row.seed_key, "final"))
+    if row.recipe.fine_tunes and row.recipe.start == "probe":
+        set_head_state(head, parts.probe(row.recipe, material, fold)[0].state)
+
+    def told(_: Fitted, epoch: int, loss: float, seconds: float) -> None:
+        on_epoch(epoch_record(row, fold, epoch, loss, seconds))
+
+    seed = derive(parts.context.seed, "dropout", row.seed_key, "final")
+    with fitted(row.recipe, head, material, fold, dropout_seed=seed, on_epoch=told) as result:
+        cached = result.predict(fold.train[:BATCH])
+        network = parts.network(row.recipe, head).eval()
+        folder, development = _save(parts, row, network)
+        facts = parts.facts(row.recipe, head, result.frozen)
+    difference = np.abs(np.exp(development[: len(cached)]) - np.exp(cached)).max()
+    return RowResult(
+        job=job.id,
+        kind=job.kind,
+        trial=row.trial,
+        attempt=row.attempt,
+        repeat=job.repeat,
+        state=TrialState.COMPLETED,
+        facts=facts,
+        seconds=time.monotonic() - began,
+        extras={"folder": str(folder), "cached_difference": float(difference)},
+    )
+
+
+@torch.no_grad()
+def answers(network: Network, pictures: Pictures, device: torch.device) -> NDArray[np.float32]:
+    """Log-probabilities of pictures from their pixels, end to end, `(pictures, C)`."""
+    parts = [
+        torch.log_softmax(network(torch.from_numpy(batch).to(device)).float(), dim=1).cpu().numpy()
+        for batch in pictures.batches("none", 0, BATCH)
+    ]
+    classes = network.head[-1].out_features if not parts else parts[0].shape[1]
+    return np.concatenate(parts) if parts else np.empty((0, int(classes)), dtype=np.float32)
+
+
+def _save(parts: Parts, row: Row, network: Network) -> tuple[Path, NDArray[np.float32]]:
+    """Write the final model's folder, whole or not at all.
+
+    Returns:
+        The folder, and the log-probabilities of the development images.
+    """
+    context = parts.context
+    folder = Path(context.models) / f"final-{row.trial:04d}-{row.recipe.digest()[:8]}"
+    temporary = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    save_file(state, temporary / "model.safetensors")
+    development = answers(network, parts.pictures(row.recipe, context.development), parts.device)
+    sealed = answers(network, parts.pictures(row.recipe, context.holdout), parts.device)
+    np.savez(temporary / "development.npz", index=np.array(context.development), log_probs=development)
+    # sealed: nothing reads it before the one event that opens the holdout
+    np.savez(temporary / "holdout.npz", index=np.array(context.holdout, dtype=np.int64), log_probs=sealed)
+    (temporary / "final.json").write_text(json.dumps(_description(parts, row, temporary), indent=1))
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(temporary, folder)
+    return folder, development
+
+
+def _description(parts: Parts, row: Row, folder: Path) -> dict[str, Json]:
+    choice = parts.context.backbones[row.recipe.backbone]
+    params = {**choice.params, **row.recipe.backbone_params}
+    return {
+        "format": FORMAT,
+        "trial": row.trial,
+        "recipe": {**row.recipe.to_json(), "backbone_params": params},
+        "backbone": asdict(choice),
+        "classes": list(parts.context.classes),
+        "image_px": choice.image_px,
+        "stored_px": parts.store.shorter_px,
+        "preprocessing": asdict(parts.preprocessing(row.recipe)),
+        "temperature": 1.0,
+        "feature_dim": parts.loaded(row.recipe).backbone.feature_dim,
+        "framework": parts.host.backbone(choice.name).framework,
+        "head_input": parts.head_spec(row.recipe).input,
+        "digest": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
+    }

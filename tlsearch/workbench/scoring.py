@@ -1,0 +1,211 @@
+"""Scores recipes over folds: probe, fit, race, and out-of-fold predictions."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tlsearch.model import frozen_stages
+from tlsearch.records import EpochRecord, FailureReason, ModelFacts, TrialState
+from tlsearch.stats import score
+from tlsearch.training.fit import Fitted, Material, fitted, set_head_state
+from tlsearch.training.heads import HeadRow, fit_heads
+from tlsearch.training.loop import Fold, NonFiniteError, PrunedError, is_out_of_memory
+from tlsearch.training.order import derive
+from tlsearch.work import Job, Row, RowResult
+from tlsearch.workbench.parts import Parts
+
+OnEpoch = Callable[[EpochRecord], None]
+
+
+@dataclass(slots=True)
+class Scores:
+    """What is known of a row so far."""
+
+    log_probs: NDArray[np.float32]  # (development images, classes); NaN where no fold predicted yet
+    folds: list[float] = field(default_factory=list)
+    rung: float | None = None
+    probe_seconds: float = 0.0
+
+
+class Scorer:
+    """Scores the rows of one job.
+
+    Args:
+        parts: Of the study.
+        job: Its repeat decides folds and seeds.
+        on_epoch: Told of each epoch.
+    """
+
+    def __init__(self, parts: Parts, job: Job, on_epoch: OnEpoch) -> None:
+        self._parts = parts
+        self._job = job
+        self._on_epoch = on_epoch
+        self._labels = parts.true_labels()
+        self._folds = parts.folds(job.repeat)
+
+    def score_heads(self, rows: tuple[Row, ...]) -> list[RowResult]:
+        """Score rows that train heads alone; they share all but what a job's rows may vary."""
+        began = time.monotonic()
+        material = self._parts.material(rows[0].recipe)
+        scores = {row.trial: self._blank() for row in rows}
+        failed: dict[int, Exception] = {}
+        for fold in self._folds:
+            alive = [row for row in rows if row.trial not in failed]
+            heads = [self._head_row(row, fold) for row in alive]
+            for row, outcome in zip(alive, fit_heads(heads, material, fold), strict=True):
+                if isinstance(outcome, Exception):
+                    failed[row.trial] = outcome
+                else:
+                    self._keep(scores[row.trial], fold, outcome)
+        seconds = (time.monotonic() - began) / len(rows)
+        return [
+            failed_row(self._job, row, failed[row.trial], seconds)
+            if row.trial in failed
+            else self._completed(row, scores[row.trial], seconds)
+            for row in rows
+        ]
+
+    def score_fine_tuned(self, row: Row) -> RowResult:
+        """Score a row that trains stages as well: the probe, then its own schedule, on one fold after another."""
+        began = time.monotonic()
+        scores = self._blank()
+        try:
+            material = self._parts.material(row.recipe)
+            for fold in self._folds:
+                self._fine_tune(row, fold, material, scores)
+                if fold.fold == 0 and len(self._folds) > 1 and _worse(scores.folds[0], row.prune_below):
+                    raise PrunedError(scores.folds[0])
+        except PrunedError as pruned:
+            return self._pruned(row, scores, pruned, time.monotonic() - began - scores.probe_seconds)
+        except Exception as error:  # of whatever kind: it is this row's result
+            return failed_row(self._job, row, error, time.monotonic() - began)
+        return self._completed(row, scores, time.monotonic() - began - scores.probe_seconds)
+
+    def _fine_tune(self, row: Row, fold: Fold, material: Material, scores: Scores) -> None:
+        recipe = row.recipe
+        head = self._parts.head(recipe, self._seed("init", row))
+        if recipe.start == "probe":
+            probe, fresh = self._parts.probe(recipe, material, fold)
+            set_head_state(head, probe.state)
+            scores.probe_seconds += probe.seconds if fresh else 0.0
+        rung = math.ceil(recipe.epochs / 2) - 1 if len(self._folds) == 1 and recipe.epochs > 1 else None
+
+        def on_epoch(fit: Fitted, epoch: int, loss: float, seconds: float) -> None:
+            self._told(row, fold, epoch, loss, seconds)
+            if epoch == rung:
+                halfway = fit.predict(fold.validation)
+                scores.rung = score(self._parts.context.metric, halfway, self._labels[fold.validation])
+                if _worse(scores.rung, row.prune_below):
+                    raise PrunedError(scores.rung)
+
+        seed = self._seed("dropout", row)
+        with fitted(recipe, head, material, fold, dropout_seed=seed, on_epoch=on_epoch) as fit:
+            self._keep(scores, fold, fit.predict(fold.validation))
+
+    def _head_row(self, row: Row, fold: Fold) -> HeadRow:
+        return HeadRow(
+            recipe=row.recipe,
+            head=self._parts.head(row.recipe, self._seed("init", row)),
+            dropout_seed=self._seed("dropout", row),
+            on_epoch=lambda epoch, loss, seconds: self._told(row, fold, epoch, loss, seconds),
+        )
+
+    def _seed(self, what: str, row: Row) -> int:
+        return derive(self._parts.context.seed, what, row.seed_key, self._job.repeat)
+
+    def _told(self, row: Row, fold: Fold, epoch: int, loss: float, seconds: float) -> None:
+        self._on_epoch(epoch_record(row, fold, epoch, loss, seconds))
+
+    def _blank(self) -> Scores:
+        shape = (len(self._labels), len(self._parts.context.classes))
+        return Scores(log_probs=np.full(shape, np.nan, dtype=np.float32))
+
+    def _keep(self, scores: Scores, fold: Fold, log_probs: NDArray[np.float32]) -> None:
+        scores.log_probs[fold.validation] = log_probs
+        scores.folds.append(score(self._parts.context.metric, log_probs, self._labels[fold.validation]))
+
+    def _facts(self, row: Row) -> ModelFacts:
+        backbone = self._parts.loaded(row.recipe).backbone
+        frozen = min(
+            frozen_stages(backbone, unfrozen=phase.unfrozen, freeze_until=row.recipe.freeze_until)
+            for phase in row.recipe.phases
+        )
+        return self._parts.facts(row.recipe, self._parts.head(row.recipe, 0), frozen)
+
+    def _completed(self, row: Row, scores: Scores, seconds: float) -> RowResult:
+        return RowResult(
+            job=self._job.id,
+            kind=self._job.kind,
+            trial=row.trial,
+            attempt=row.attempt,
+            repeat=self._job.repeat,
+            state=TrialState.COMPLETED,
+            score=score(self._parts.context.metric, scores.log_probs, self._labels),
+            fold_scores=tuple(scores.folds),
+            rung_score=scores.rung,
+            log_probs=scores.log_probs,
+            facts=self._facts(row),
+            seconds=seconds,
+            probe_seconds=scores.probe_seconds,
+        )
+
+    def _pruned(self, row: Row, scores: Scores, pruned: PrunedError, seconds: float) -> RowResult:
+        where = "on the first fold" if len(self._folds) > 1 else "at half of its schedule"
+        return RowResult(
+            job=self._job.id,
+            kind=self._job.kind,
+            trial=row.trial,
+            attempt=row.attempt,
+            repeat=self._job.repeat,
+            state=TrialState.PRUNED,
+            fold_scores=tuple(scores.folds),
+            rung_score=scores.rung,
+            detail=f"{pruned.score:.4f} {where}, below the {row.prune_below:.4f} that earlier trials had there",
+            facts=self._facts(row),
+            seconds=seconds,
+            probe_seconds=scores.probe_seconds,
+        )
+
+
+def epoch_record(row: Row, fold: Fold, epoch: int, loss: float, seconds: float) -> EpochRecord:
+    """An epoch of a row on a fold."""
+    return EpochRecord(
+        trial=row.trial,
+        attempt=row.attempt,
+        repeat=fold.repeat,
+        fold=fold.fold,
+        epoch=epoch,
+        train_loss=loss,
+        seconds=seconds,
+    )
+
+
+def failed_row(job: Job, row: Row, error: Exception, seconds: float) -> RowResult:
+    """The result of a row that an error ended."""
+    if isinstance(error, NonFiniteError):
+        reason = FailureReason.NON_FINITE
+    elif is_out_of_memory(error):
+        reason = FailureReason.OUT_OF_MEMORY
+    else:
+        reason = FailureReason.EXCEPTION
+    first_line = (str(error).splitlines() or [""])[0]
+    detail = first_line if isinstance(error, NonFiniteError) else f"{type(error).__name__}: {first_line}"
+    return RowResult(
+        job=job.id,
+        kind=job.kind,
+        trial=row.trial,
+        attempt=row.attempt,
+        repeat=job.repeat,
+        state=TrialState.FAILED,
+        reason=reason,
+        detail=detail,
+        seconds=seconds,
+    )
+
+
+def _worse(reached: float, threshold: float | None) -> bool:
+    return threshold is not None and reached < threshold
