@@ -1,0 +1,54 @@
+"""Start-up: which trials give every backbone its chance before a sampler decides."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tlsearch.search.space import SearchSpace
+from tlsearch.space import ParamValue
+
+STARTUP_SHARE = 0.3  # of the budget
+STARTUP_EACH = 3  # trials that every backbone gets, even where they exceed the share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """What a start-up trial is given; the rest is drawn at random."""
+
+    backbone: ParamValue
+    head: ParamValue
+    unfrozen: ParamValue
+
+    def fixed(self) -> dict[str, ParamValue]:
+        """The values by the names of the search."""
+        return {"backbone": self.backbone, "head": self.head, "unfrozen": self.unfrozen}
+
+
+def startup_slots(space: SearchSpace, *, trials: int, probe_scores: Mapping[str, float]) -> list[Slot]:
+    """The start-up trials of a study, in order: round after round over the backbones.
+
+    Every second trial of a backbone is fine-tuned, at depths that take turns, and so do the heads.
+
+    Args:
+        space: What may be varied.
+        trials: The budget, which is never exceeded.
+        probe_scores: Of linear probes, by backbone; the best begins. Backbones without one come last.
+    """
+    names = sorted(space.dimension("backbone").values(), key=lambda name: -probe_scores.get(str(name), float("-inf")))
+    count = min(trials, max(round(STARTUP_SHARE * trials), STARTUP_EACH * len(names)))
+    return [_slot(space, names[i % len(names)], rank=i % len(names), turn=i // len(names)) for i in range(count)]
+
+
+def _slot(space: SearchSpace, backbone: ParamValue, *, rank: int, turn: int) -> Slot:
+    """The given part of a backbone's trial number `turn`; `rank` is the backbone's place."""
+    heads = space.dimension("head").values()
+    depths = space.dimension("unfrozen").values()
+    pair, second = divmod(turn, 2)
+    frozen = [depth for depth in depths if depth == 0]
+    trained = [depth for depth in depths if depth != 0]
+    offered = (trained or frozen) if second else (frozen or trained)
+    return Slot(
+        backbone=backbone,
+        # shifted between the frozen and the fine-tuned trials, so that both meet every head
+        head=heads[(pair + second + rank) % len(heads)],
+        unfrozen=offered[(pair + rank) % len(offered)],
+    )
