@@ -1,0 +1,102 @@
+"""Many picture files to shrunken pixels, in order; threads decode, since decoders let each other run."""
+
+import hashlib
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tlsearch.data import pillow_rules
+from tlsearch.data.pillow_rules import PictureError
+from tlsearch.errors import DataError
+
+AHEAD = 4  # pictures a thread that may wait for their turn: bounds the memory, 150 MB for 50 megapixels each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """One picture, or why there is none.
+
+    Args:
+        pixels: uint8 `(h, w, 3)`, shrunk; empty where it cannot be read.
+        size: Width and height before shrinking.
+        digest: sha256 of the upright RGB pixels before shrinking: equal pictures have equal digests, whatever
+            their files are; "" where it cannot be read.
+        rules: Names of the conversions that were applied.
+        failure: Why it cannot be read.
+    """
+
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int] = (0, 0)
+    digest: str = ""
+    rules: tuple[str, ...] = ()
+    failure: str | None = None
+
+
+def decode_all(files: Sequence[Path], content: Sequence[str], shorter_px: int, threads: int) -> Iterator[Decoded]:
+    """Decode files in order, each at most once and completely.
+
+    Args:
+        files: Any files; those that are no pictures come as failures.
+        content: What `content_digests` said of them.
+        shorter_px: The shorter side that a picture is shrunk to.
+        threads: How many decode.
+
+    Raises:
+        DataError: Where a file is no longer what `content` says.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Decoded]] = deque()
+        for path, digest in zip(files, content, strict=True):
+            waiting.append(pool.submit(_decode_one, path, digest, shorter_px))
+            if len(waiting) >= AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Silence Pillow's warnings of odd headers and big pictures: what matters of them is a failure here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+def content_digests(files: Sequence[Path], threads: int) -> list[str]:
+    """sha256 of every file's bytes; of one that cannot be read, why."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(_content_digest, files))
+
+
+def cpu_threads() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _content_digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(pillow_rules.read_bytes(path)).hexdigest()
+    except PictureError as error:
+        return f"unreadable: {error}"
+
+
+def _decode_one(path: Path, content: str, shorter_px: int) -> Decoded:
+    nothing = np.zeros((0, 0, 3), np.uint8)
+    try:
+        data = pillow_rules.read_bytes(path)
+        if hashlib.sha256(data).hexdigest() != content:
+            raise DataError(f"{path} changed while the pictures were being read", hint="run the command again")
+        image, rules = pillow_rules.decode_bytes(data)
+    except PictureError as error:
+        return Decoded(pixels=nothing, failure=str(error))
+    digest = hashlib.sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
+    pixels = np.asarray(pillow_rules.shrink(image, shorter_px))  # (h, w, 3)
+    return Decoded(pixels=pixels, size=image.size, digest=digest, rules=rules)

@@ -1,0 +1,213 @@
+"""Pixels: one picture by the rules of its weights, and all pictures decoded once into one memory-mapped file."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image
+
+from tlsearch.data import pillow_rules
+from tlsearch.data.decoding import content_digests, cpu_threads, decode_all, quiet_pillow
+from tlsearch.data.pillow_rules import PictureError, shrink
+from tlsearch.errors import DataError
+from tlsearch.specs import Preprocessing
+
+__all__ = ["PixelStore", "decode", "fit", "resize_px", "shrink"]
+
+RULES_VERSION = 1  # of decoding and shrinking: a change that changes pixels counts up, and every cache is made anew
+PIXELS_FILE = "pixels.bin"
+INDEX_FILE = "index.json"
+
+ProgressCallback = Callable[[int, int], None]  # (done, total)
+
+
+def decode(path: Path) -> Image.Image:
+    """Read a picture file as upright RGB by the rules of `pillow_rules`; raises DataError that names the file."""
+    try:
+        return pillow_rules.decode(path)
+    except PictureError as error:
+        raise DataError(f"{path} cannot be used: {error}") from error
+
+
+def fit(pixels: NDArray[np.uint8], preprocessing: Preprocessing, image_px: int) -> NDArray[np.uint8]:
+    """Make the network's square: uint8 `(h, w, 3)` to a fresh uint8 `(image_px, image_px, 3)`."""
+    return pillow_rules.fit(
+        pixels,
+        image_px=image_px,
+        resize=preprocessing.resize,
+        crop_fraction=preprocessing.crop_fraction,
+        interpolation=preprocessing.interpolation,
+    )
+
+
+def resize_px(preprocessing: Preprocessing, image_px: int) -> int:
+    """The shorter side that a stored picture needs, so that `fit` doesn't enlarge it."""
+    if preprocessing.resize == "crop":
+        return max(image_px, pillow_rules.cropped_from_px(image_px, preprocessing.crop_fraction))
+    return image_px
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelStore:
+    """All pictures of a dataset, decoded, in the order of their files. Safe to read from several threads.
+
+    Args:
+        folder: Where it lies.
+        digest: sha256 over everything in it; equal digests mean equal pixels in equal order.
+        shorter_px: The shorter side that larger pictures were shrunk to.
+        shapes: Height and width of each stored picture; (0, 0) where the file cannot be read.
+        sizes: Width and height of each picture before it was shrunk.
+        hashes: sha256 of each picture's full-size pixels; "" where the file cannot be read.
+        rules: Names of the conversions that each picture went through.
+        failures: By index, why a file cannot be read.
+        flat: All pixels, one picture after another.
+        offsets: Where each picture begins in `flat`.
+    """
+
+    folder: Path
+    digest: str
+    shorter_px: int
+    shapes: tuple[tuple[int, int], ...]
+    sizes: tuple[tuple[int, int], ...]
+    hashes: tuple[str, ...]
+    rules: tuple[tuple[str, ...], ...]
+    failures: Mapping[int, str]
+    flat: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """One picture, uint8 `(h, w, 3)`: a read-only window on the file."""
+        height, width = self.shapes[index]
+        start = int(self.offsets[index])
+        return self.flat[start : start + height * width * 3].reshape(height, width, 3)
+
+    @classmethod
+    def build(
+        cls,
+        files: Sequence[Path],
+        shorter_px: int,
+        folder_root: Path,
+        progress: ProgressCallback | None = None,
+    ) -> "PixelStore":
+        """Decode every file once, or open what an earlier call decoded of the same bytes.
+
+        Args:
+            files: One a picture; one that cannot be read gets an entry in `failures` and no pixels.
+            shorter_px: The shorter side to store, as `resize_px` says.
+            folder_root: Where stores are cached; each in a folder of its own.
+            progress: Told how many are done of how many.
+        """
+        threads = cpu_threads()
+        content = content_digests(files, threads)
+        folder = folder_root / _key(content, shorter_px)
+        if folder.exists():
+            try:
+                return cls.open(folder)
+            except DataError:
+                shutil.rmtree(folder)  # our own cache is damaged: it is made anew
+        folder_root.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder_root))
+        try:
+            _write(unfinished, files, content, shorter_px, threads, progress)
+            _publish(unfinished, folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> "PixelStore":
+        """Open a store and verify its checksums; raises DataError where it is damaged or missing."""
+        try:
+            digest, index = _read_index(folder / INDEX_FILE)
+            size = (folder / PIXELS_FILE).stat().st_size
+            flat = _mapped(folder / PIXELS_FILE, size)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise _damaged(folder, f"{type(error).__name__}: {error}") from error
+        if hashlib.sha256(memoryview(flat)).hexdigest() != index["sha256"]:
+            raise _damaged(folder, "its checksum differs")
+        shapes = tuple((height, width) for height, width in index["shapes"])
+        ends = np.cumsum([height * width * 3 for height, width in shapes], dtype=np.int64)
+        return cls(
+            folder=folder,
+            digest=digest,
+            shorter_px=index["shorter_px"],
+            shapes=shapes,
+            sizes=tuple((width, height) for width, height in index["sizes"]),
+            hashes=tuple(index["hashes"]),
+            rules=tuple(tuple(names) for names in index["rules"]),
+            failures={int(i): reason for i, reason in index["failures"].items()},
+            flat=flat,
+            offsets=np.concatenate([np.zeros(1, np.int64), ends]),
+        )
+
+
+def _key(content: Sequence[str], shorter_px: int) -> str:
+    identity = json.dumps([RULES_VERSION, PIL.__version__, shorter_px, list(content)])
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
+def _write(
+    folder: Path,
+    files: Sequence[Path],
+    content: Sequence[str],
+    shorter_px: int,
+    threads: int,
+    progress: ProgressCallback | None,
+) -> None:
+    """Write the pixels, then the index with their checksum."""
+    index: dict[str, Any] = {"shapes": [], "sizes": [], "hashes": [], "rules": [], "failures": {}}
+    checksum = hashlib.sha256()
+    with quiet_pillow(), (folder / PIXELS_FILE).open("wb") as out:
+        for done, picture in enumerate(decode_all(files, content, shorter_px, threads), start=1):
+            data = picture.pixels.tobytes()
+            out.write(data)
+            checksum.update(data)
+            index["shapes"].append(picture.pixels.shape[:2])
+            index["sizes"].append(picture.size)
+            index["hashes"].append(picture.digest)
+            index["rules"].append(picture.rules)
+            if picture.failure is not None:
+                index["failures"][str(done - 1)] = picture.failure
+            if progress is not None:
+                progress(done, len(files))
+    index |= {"shorter_px": shorter_px, "sha256": checksum.hexdigest()}
+    text = json.dumps(index, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (folder / INDEX_FILE).write_text(f"{digest}\n{text}\n", encoding="utf-8")
+
+
+def _read_index(path: Path) -> tuple[str, dict[str, Any]]:
+    digest, text = path.read_text(encoding="utf-8").splitlines()
+    if hashlib.sha256(text.encode()).hexdigest() != digest:
+        raise ValueError("the index's checksum differs")
+    return digest, json.loads(text)
+
+
+def _mapped(path: Path, size: int) -> NDArray[np.uint8]:
+    # an empty file cannot be mapped: a store in which no file can be read has no pixels
+    return np.memmap(path, dtype=np.uint8, mode="r") if size else np.zeros(0, np.uint8)
+
+
+def _publish(unfinished: Path, folder: Path) -> None:
+    """Give the finished folder its name; where another process was faster, theirs is as good as ours."""
+    try:
+        os.rename(unfinished, folder)
+    except OSError:
+        if not folder.exists():
+            raise
+
+
+def _damaged(folder: Path, why: str) -> DataError:
+    return DataError(f"the decoded pictures in {folder} cannot be used: {why}", hint="run the command again")
