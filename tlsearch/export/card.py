@@ -1,0 +1,177 @@
+"""MODEL_CARD.md: what a bundle's model is, how good, from what, under which licenses, and how to use it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from tlsearch.export.facts import StudyFacts
+from tlsearch.export.manifest import Manifest
+from tlsearch.holdout import HoldoutScore
+from tlsearch.text import safe
+
+METRIC_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "accuracy": "accuracy",
+        "balanced_accuracy": "balanced accuracy",
+        "macro_f1": "macro F1",
+        "log_loss": "log loss (smaller is better)",
+    }
+)
+MARKUP = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|$~!&"})
+
+
+def model_card(manifest: Manifest, facts: StudyFacts, final: Mapping[str, Any], holdout: HoldoutScore | None) -> str:
+    """Write the card.
+
+    Args:
+        manifest: The bundle's description, checks and files included.
+        facts: The study.
+        final: The content of `final.json`.
+        holdout: None for a study that kept none.
+    """
+    sections = [
+        _what(manifest),
+        _quality(facts, holdout),
+        _verification(manifest),
+        _data(manifest, facts),
+        _training(manifest, facts, final),
+        _usage(manifest),
+        _limits(manifest, facts),
+    ]
+    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+
+
+def plain(text: str) -> str:
+    """Text from outside as Markdown that shows it as it is: no markup, no control characters."""
+    return safe(str(text)).translate(MARKUP)
+
+
+def _what(manifest: Manifest) -> list[str]:
+    lines = [
+        f"# {plain(manifest.study)}: an image classifier",
+        "",
+        f"Tells {len(manifest.classes)} classes apart: {', '.join(plain(name) for name in manifest.classes)}.",
+        f"It takes one colour picture, made {manifest.image_px} x {manifest.image_px} pixels, and answers with one "
+        "probability a class.",
+    ]
+    return lines + [line for note in manifest.notes for line in ("", f"> **Note:** {plain(note)}")]
+
+
+def _quality(facts: StudyFacts, holdout: HoldoutScore | None) -> list[str]:
+    rows = []
+    if facts.estimate:
+        score, low, high = (facts.estimate[key] for key in ("score", "low", "high"))
+        name = "expected, from out-of-fold predictions, corrected for having chosen the best"
+        rows.append((name, len(facts.development), _score(facts.metric, score), _interval(facts.metric, low, high)))
+    if holdout is not None:
+        interval = _interval(facts.metric, holdout.low, holdout.high)
+        rows.append(("holdout, opened once", holdout.n, _score(facts.metric, holdout.score), interval))
+    words = METRIC_WORDS.get(facts.metric, facts.metric)
+    lines = ["## How good it is", "", *_table(("measured on", "pictures", words, "95 % interval"), rows)]
+    if holdout is not None:
+        lines += ["", f"Holdout accuracy: {holdout.accuracy:.2%}. The holdout was opened at {holdout.opened}."]
+    lines += ["", "The intervals cover other pictures of the same kind. They do not cover a new camera, place or time."]
+    return lines
+
+
+def _verification(manifest: Manifest) -> list[str]:
+    rows = [
+        (e.file, e.part, e.n, f"{e.max_dp:.1e}", f"{e.label_agreement:.2%}", f"{e.accuracy:.2%}")
+        for e in manifest.checks
+    ]
+    header = ("file", "pictures", "n", r"max \|Δp\|", "same label", "accuracy")
+    return [
+        "## What was verified",
+        "",
+        "Each file was loaded in a fresh process and scored the pictures from their files. Its answers were compared "
+        "with those of the final model as it was measured. The development pictures are those that it was fitted on, "
+        "so their accuracy says nothing about new ones.",
+        "",
+        *_table(header, rows),
+    ]
+
+
+def _data(manifest: Manifest, facts: StudyFacts) -> list[str]:
+    development, holdout = Counter(facts.development_labels), Counter(facts.holdout_labels)
+    rows = [(plain(name), development[label], holdout[label]) for label, name in enumerate(manifest.classes)]
+    rows.append(("all", development.total(), holdout.total()))
+    license_line = ["", f"License of the pictures: {plain(facts.license)}."] if facts.license else []
+    return ["## Data", "", *_table(("class", "development", "holdout"), rows), *license_line]
+
+
+def _training(manifest: Manifest, facts: StudyFacts, final: Mapping[str, Any]) -> list[str]:
+    recipe, weights = final["recipe"], manifest.weights
+    lines = [
+        "## How it was made",
+        "",
+        f"tlsearch {manifest.tlsearch}, study '{plain(facts.name)}', trial {manifest.trial}: the winner of "
+        f"{facts.counted} configurations, fitted on all development pictures.",
+        "",
+        f"- backbone: {plain(weights.backbone)}, weights '{plain(weights.source)}' trained on "
+        f"{plain(weights.trained_on or 'nothing: random')}",
+        f"- head: {plain(recipe['head'])} {plain(_pairs(recipe['head_params']))}".rstrip(),
+    ]
+    if recipe.get("freeze_until"):
+        lines.append(f"- frozen up to the layer {plain(recipe['freeze_until'])}")
+    for phase in recipe["phases"]:
+        trained = "all stages" if phase["unfrozen"] is None else f"the last {phase['unfrozen']} stages and the head"
+        trained = "the head alone" if phase["unfrozen"] == 0 else trained
+        rate = f"learning rate {phase['learning_rate']:.3g}"
+        lines.append(f"- {phase['epochs']} epochs that train {trained}, {rate}")
+    return [*lines, f"- batches of {recipe['batch_size']}, {recipe['optimizer']}, augmentation '{recipe['augment']}'"]
+
+
+def _usage(manifest: Manifest) -> list[str]:
+    lines = ["## How to use it", ""]
+    if "predict.py" in manifest.files:
+        lines += ["With onnxruntime, numpy and Pillow, without tlsearch:", "", "    python predict.py PICTURE...", ""]
+    lines += ["With tlsearch, which also checks every file of this folder:", "", "    tlsearch predict . PICTURE..."]
+    if "model.keras" in manifest.files:
+        lines += [
+            "",
+            "In Keras (built-in layers only; uint8 pictures in, probabilities out):",
+            "",
+            '    keras.models.load_model("model.keras", compile=False, safe_mode=True)',
+        ]
+    return [
+        *lines,
+        "",
+        "Normalisation, temperature and softmax are inside the network; making a picture "
+        f"{manifest.image_px} x {manifest.image_px} pixels is not, and must be done as `predict.py` does it "
+        f"(shorter side to {manifest.stored_px}, then '{manifest.preprocessing.resize}', Pillow's "
+        f"{manifest.preprocessing.interpolation} filter): other resizing changes the answers.",
+    ]
+
+
+def _limits(manifest: Manifest, facts: StudyFacts) -> list[str]:
+    calibrated = "not calibrated" if manifest.temperature == 1.0 else "calibrated by a temperature"
+    return [
+        "## Licenses and limits",
+        "",
+        f"- pretrained weights: {plain(manifest.weights.license) or 'none were used'}",
+        *([f"- pictures: {plain(facts.license)}"] if facts.license else []),
+        "- It always answers with one of its classes, also for a picture that shows none of them.",
+        f"- Its probabilities are {calibrated}.",
+    ]
+
+
+def _score(metric: str, score: float) -> str:
+    return f"{-score:.3f}" if metric == "log_loss" else f"{score:.1%}"
+
+
+def _interval(metric: str, low: float, high: float) -> str:
+    ends = (high, low) if metric == "log_loss" else (low, high)
+    return " to ".join(_score(metric, end) for end in ends)
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return f"({', '.join(f'{key} {value}' for key, value in values.items())})" if values else ""
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    return [
+        f"| {' | '.join(header)} |",
+        f"|{' --- |' * len(header)}",
+        *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows),
+    ]

@@ -1,0 +1,96 @@
+"""StudyFacts: what an export needs to know of a study, read from the store."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlsearch.errors import NothingCompletedError, StoreError, TlsearchError
+from tlsearch.records import Json, TrialRecord, TrialState
+from tlsearch.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFacts:
+    """A study as an export sees it.
+
+    Args:
+        name: The study's name.
+        metric: What it maximised.
+        final: Folder of the final model.
+        root: Folder of the pictures.
+        development: Their files relative to the root, in the order of the saved answers.
+        development_labels: One a file.
+        holdout: Likewise, of the pictures that nothing was chosen by.
+        holdout_labels: One a file.
+        notes: Sentences that must be shown with the model.
+        license: Of the pictures, where known.
+        counted: Trials that competed.
+        estimate: JSON of `stats.SelectionEstimate`: the score to expect, corrected for the choosing; {} where none.
+    """
+
+    name: str
+    metric: str
+    final: Path
+    root: Path
+    development: tuple[str, ...]
+    development_labels: tuple[int, ...]
+    holdout: tuple[str, ...] = ()
+    holdout_labels: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+    license: str = ""
+    counted: int = 0
+    estimate: Mapping[str, Json]
+
+
+def study_facts(store: Store, name: str) -> StudyFacts:
+    """Read a study that ended with a final model.
+
+    Raises:
+        NothingCompletedError: Where no trial completed; says what became of them.
+        TlsearchError: Where there is no such study, or no final model yet.
+    """
+    record = store.study(name)
+    if record is None:
+        raise StoreError(f"the store has no study '{name}'", hint=f"known: {_known(store)}")
+    trials = store.trials(name)
+    if not any(trial.state is TrialState.COMPLETED for trial in trials):
+        raise nothing_completed(name, trials)
+    fitted = store.events(name, kinds=["final_fitted"])
+    if not fitted:
+        raise TlsearchError(
+            f"study '{name}' has no final model yet: its run did not come to an end",
+            hint="continue it with the same tlsearch run command",
+        )
+    chosen = store.events(name, kinds=["chosen"])
+    context = record.context
+    return StudyFacts(
+        name=name,
+        metric=context["metric"],
+        final=Path(fitted[-1].data["folder"]),
+        root=Path(context["root"]),
+        development=tuple(context["files"]),
+        development_labels=tuple(context["labels"]),
+        holdout=tuple(context["holdout_files"]),
+        holdout_labels=tuple(context["holdout_labels"]),
+        notes=tuple(context["notes"]),
+        license=context.get("license", ""),
+        counted=sum(trial.counted for trial in trials),
+        estimate=chosen[-1].data.get("estimate") or {} if chosen else {},
+    )
+
+
+def nothing_completed(name: str, trials: list[TrialRecord]) -> NothingCompletedError:
+    """The error for a study without a completed trial: counts by reason, and the first failure's words."""
+    reasons = Counter(trial.reason.value for trial in trials if trial.reason is not None)
+    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    first = next((trial.detail for trial in trials if trial.reason is not None), "")
+    told = f"; failed: {counts}; the first: {first}" if counts else ""
+    return NothingCompletedError(
+        f"no trial of study '{name}' completed ({len(trials)} started{told})",
+        hint="mend the cause and run the study again",
+    )
+
+
+def _known(store: Store) -> str:
+    return ", ".join(record.name for record in store.studies()) or "none"
