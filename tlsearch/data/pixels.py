@@ -135,7 +135,7 @@ class PixelStore:
             flat = _mapped(folder / PIXELS_FILE, size)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(folder, f"{type(error).__name__}: {error}") from error
-        if hashlib.sha256(memoryview(flat)).hexdigest() != index["sha256"]:
+        if hashlib.sha256(flat.data).hexdigest() != index["sha256"]:
             raise _damaged(folder, "its checksum differs")
         shapes = tuple((height, width) for height, width in index["shapes"])
         ends = np.cumsum([height * width * 3 for height, width in shapes], dtype=np.int64)
