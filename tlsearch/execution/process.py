@@ -32,7 +32,7 @@ class WorkerProcess:
         self._log = log
         self._inbox = inbox
         self._killed = False
-        self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell
+        self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tlsearch.execution.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,0 +1,131 @@
+"""Records as rows of the tables, and back."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import RowMapping
+
+from tlsearch.execution.codec import pack_array, unpack_array
+from tlsearch.records import (
+    AttemptRecord,
+    ConfirmationRecord,
+    EpochRecord,
+    Event,
+    FailureReason,
+    ModelFacts,
+    StudyRecord,
+    TrialKind,
+    TrialRecord,
+    TrialState,
+)
+from tlsearch.work import RowResult
+
+Row = dict[str, Any]
+
+
+def study_record(row: RowMapping) -> StudyRecord:
+    """A row of `studies`."""
+    return StudyRecord(**{name: row[name] for name in ("name", "config", "definition", "context", "created")})
+
+
+def trial_row(trial: TrialRecord) -> Row:
+    """A row of `trials`, without its study; the number of attempts is counted, not stored."""
+    row = asdict(trial)
+    del row["attempts"]
+    return row
+
+
+def trial_record(row: RowMapping, attempts: int) -> TrialRecord:
+    """A row of `trials`."""
+    typed = {
+        "kind": TrialKind(row["kind"]),
+        "state": TrialState(row["state"]),
+        "fold_scores": tuple(row["fold_scores"]),
+        "reason": _reason(row),
+        "facts": None if row["facts"] is None else ModelFacts(**row["facts"]),
+        "attempts": attempts,
+    }
+    return TrialRecord(**{**_without_study(row), **typed})
+
+
+def ended_trial(result: RowResult) -> Row:
+    """What a result changes in its row of `trials`."""
+    return {
+        "state": result.state,
+        "score": result.score,
+        "fold_scores": list(result.fold_scores),
+        "rung_score": result.rung_score,
+        "reason": result.reason,
+        "detail": result.detail,
+        "facts": None if result.facts is None else asdict(result.facts),
+        "seconds": result.seconds,
+        "probe_seconds": result.probe_seconds,
+    }
+
+
+def attempt_record(row: RowMapping) -> AttemptRecord:
+    """A row of `attempts`."""
+    return AttemptRecord(**{**_without_study(row), "reason": _reason(row)})
+
+
+def epoch_row(epoch: EpochRecord) -> Row:
+    """A row of `epochs`, without its study."""
+    return {**asdict(epoch), "train_loss": None if math.isnan(epoch.train_loss) else epoch.train_loss}
+
+
+def epoch_record(row: RowMapping) -> EpochRecord:
+    """A row of `epochs`."""
+    loss = row["train_loss"]
+    return EpochRecord(**{**_without_study(row), "train_loss": math.nan if loss is None else loss})
+
+
+def prediction_row(result: RowResult, log_probs: NDArray[np.float32]) -> Row:
+    """A row of `predictions`, without its study."""
+    images, classes = log_probs.shape
+    return {
+        "trial": result.trial,
+        "repeat": result.repeat,
+        "images": images,
+        "classes": classes,
+        "log_probs": pack_array(log_probs),
+    }
+
+
+def prediction(row: RowMapping) -> NDArray[np.float32]:
+    """The log-probabilities of a row of `predictions`, (images, classes)."""
+    return unpack_array(row["log_probs"], (row["images"], row["classes"]))
+
+
+def confirmation_row(result: RowResult) -> Row:
+    """A row of `confirmations`, without its study."""
+    return {
+        "trial": result.trial,
+        "repeat": result.repeat,
+        "score": result.score,
+        "fold_scores": list(result.fold_scores),
+        "seconds": result.seconds,
+        "reason": result.reason,
+        "detail": result.detail,
+    }
+
+
+def confirmation_record(row: RowMapping) -> ConfirmationRecord:
+    """A row of `confirmations`."""
+    typed = {"fold_scores": tuple(row["fold_scores"]), "reason": _reason(row)}
+    return ConfirmationRecord(**{**_without_study(row), **typed})
+
+
+def event_record(row: RowMapping) -> Event:
+    """A row of `events`."""
+    return Event(**_without_study(row))
+
+
+def _without_study(row: RowMapping) -> Row:
+    return {str(name): value for name, value in row.items() if name != "study"}
+
+
+def _reason(row: RowMapping) -> FailureReason | None:
+    return None if row["reason"] is None else FailureReason(row["reason"])
