@@ -5,9 +5,8 @@ Architecture: Sandler et al. 2018, https://arxiv.org/abs/1801.04381
 
 from __future__ import annotations  # torch is named in types only and loaded in build and load
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 from tlsearch import (
@@ -22,6 +21,7 @@ from tlsearch import (
     hookimpl,
 )
 from tlsearch_backbones.mobilenet_weights import keras_weights
+from tlsearch_backbones.state_dicts import load_publisher_file, names_at, slice_at
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,8 @@ def build(params: Params, image_px: int, variant: str = "") -> Backbone:
 
     if variant not in ("", TF_SAME):
         raise PluginError(f"mobilenet_v2 has no variant '{variant}'", hint=f"it has '' and '{TF_SAME}'")
-    stages = tuple(mobilenet_v2(weights=None).features)  # (N, 3, H, W) -> ... -> (N, 1280, H/32, W/32)
+    blocks = {f"features.{index}": block for index, block in enumerate(mobilenet_v2(weights=None).features)}
+    stages = tuple(slice_at(path, block) for path, block in blocks.items())
     if variant == TF_SAME:
         network = nn.Sequential(*stages)
         pad_like_tensorflow(network)
@@ -60,10 +61,10 @@ def build(params: Params, image_px: int, variant: str = "") -> Backbone:
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = _KERAS_EPSILON
     return Backbone(
-        stages=stages,
+        stages=stages,  # (N, 3, H, W) -> (N, 32, H/2, W/2) -> ... -> (N, 1280, H/32, W/32)
         pool=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),  # -> (N, 1280)
         feature_dim=1280,
-        layer_names=tuple((f"features.{index}",) for index in range(len(stages))),
+        layer_names=tuple(names_at(path, block) for path, block in blocks.items()),
     )
 
 
@@ -89,7 +90,7 @@ def load(backbone: Backbone, path: Path) -> None:
     if same:
         load_into(_keras_slots(network), path)
     else:
-        network.load_state_dict(_fitting(network, _read_features(path), path.name), strict=False)
+        load_publisher_file(backbone, path, classifier="classifier.")
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -98,39 +99,6 @@ def _is_hdf5(path: Path) -> bool:
             return file.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error}") from error
-
-
-def _read_features(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of torchvision's file by their names within `features`; the classifier is left out."""
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, KeyError, RuntimeError, ValueError, UnpicklingError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise WeightsError(f"{path.name} is no PyTorch weights file that can be read: {reason}") from error
-    if not isinstance(state, Mapping):
-        raise WeightsError(f"{path.name}: expected a state dict, got a {type(state).__name__}")
-    prefix = "features."
-    return {name.removeprefix(prefix): value for name, value in state.items() if str(name).startswith(prefix)}
-
-
-def _fitting(network: nn.Module, state: dict[str, torch.Tensor], file: str) -> dict[str, torch.Tensor]:
-    """The state, where it has every tensor of the network in its shape."""
-    expected = network.state_dict()
-    counters = {name for name in expected if name.endswith("num_batches_tracked")}  # old files have none
-    names = expected.keys() - counters
-    if missing := sorted(names - state.keys()):
-        raise WeightsError(
-            f"{file}: expected {len(names)} tensors under 'features', got {len(names) - len(missing)} of them,"
-            f" without 'features.{missing[0]}'",
-            hint="weights of this very architecture are wanted",
-        )
-    for name in sorted(names):
-        if state[name].shape != expected[name].shape:
-            want, got = tuple(expected[name].shape), tuple(state[name].shape)
-            raise WeightsError(f"{file}: expected 'features.{name}' of shape {want}, got {got}")
-    return {name: state[name] for name in expected if name in state}
 
 
 def _keras_slots(network: nn.Module) -> dict[str, dict[str, torch.Tensor]]:
