@@ -31,9 +31,8 @@ class Fault:
 class StudyFileError(TlsearchError):
     """A study file that cannot be used; carries every fault, not only the first."""
 
-    def __init__(self, file: str, faults: Sequence[Fault]) -> None:
-        lines = [f"{file}:{f.place}: {f.message}" if f.place else f"{file}: {f.message}" for f in faults]
-        super().__init__("\n".join(lines))
+    def __init__(self, file: str, faults: Sequence[Fault], *, hint: str | None = None) -> None:
+        super().__init__("\n".join(_fault_line(file, fault) for fault in faults), hint=hint)
         self.file = file
         self.faults = tuple(faults)
 
@@ -113,3 +112,9 @@ class StoppedError(TlsearchError):
         super().__init__(message, hint=hint)
         self.signum = signum
         self.exit_code = 128 + signum
+
+
+def _fault_line(file: str, fault: Fault) -> str:
+    if fault.place[:1].isdigit():
+        return f"{file}:{fault.place}: {fault.message}"  # as editors and compilers write line and column
+    return ": ".join(part for part in (file, fault.place, fault.message) if part)
