@@ -64,12 +64,12 @@ def make_view(
     if augment == "flip":
         return np.ascontiguousarray(fit(pixels, preprocessing, image_px)[:, ::-1])
     draws = _draws(f"{VIEW_RULE}/{seed}/{image_hash}/{view}")
-    cropped = _cropped(pixels, draws, square=preprocessing.resize == "crop")
+    seen = _coloured(_cropped(pixels, draws, square=preprocessing.resize == "crop"), draws)
     if preprocessing.resize == "crop":
         # the crop takes the place of the centre crop
         preprocessing = Preprocessing(resize="squash", interpolation=preprocessing.interpolation)
-    square = fit(cropped, preprocessing, image_px)
-    return _coloured(square[:, ::-1] if draws.flipped else square, draws)
+    square = fit(seen, preprocessing, image_px)
+    return np.ascontiguousarray(square[:, ::-1]) if draws.flipped else square
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +125,15 @@ def _cropped(pixels: NDArray[np.uint8], draws: _Draws, *, square: bool) -> NDArr
     return pixels[top : top + crop_height, left : left + crop_width]
 
 
-def _coloured(square: NDArray[np.uint8], draws: _Draws) -> NDArray[np.uint8]:
+def _coloured(pixels: NDArray[np.uint8], draws: _Draws) -> NDArray[np.uint8]:
     """Change brightness, then contrast around the mean grey, then saturation around each pixel's grey."""
-    colours = square.astype(np.float32) * np.float32(draws.brightness)  # (S, S, 3)
-    grey = colours @ np.asarray(LUMA, dtype=np.float32)  # (S, S)
+    colours = pixels.astype(np.float32) * np.float32(draws.brightness)  # (h, w, 3)
+    red, green, blue = (np.float32(share) * colours[:, :, channel] for channel, share in enumerate(LUMA))
+    grey = red + green + blue  # (h, w)
     mean = grey.mean(dtype=np.float64)
     # both blends in one: saturation * (contrast * colour) + (1 - saturation) * (contrast * grey), then the mean
     colours *= np.float32(draws.saturation * draws.contrast)
     colours += (np.float32((1 - draws.saturation) * draws.contrast) * grey)[:, :, None]
     colours += np.float32((1 - draws.contrast) * mean)
-    return np.clip(np.rint(colours), 0, 255).astype(np.uint8)
+    np.clip(np.rint(colours, out=colours), 0, 255, out=colours)
+    return colours.astype(np.uint8)

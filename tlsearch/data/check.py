@@ -1,0 +1,188 @@
+"""Checks of decoded pictures: unreadable files, equal pictures, leaks between ready parts, classes too small."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tlsearch.data.pixels import PixelStore
+from tlsearch.errors import DataError
+
+SHOWN = 3  # examples in a message; the rest is in a file
+SKIPPABLE = 0.05  # of a class: more unreadable files are a fault of the data, not of a few files
+STRICTNESS = {"train": 0, "val": 1, "test": 2}  # a picture on both sides stays where it is held out most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFindings:
+    """What is worth knowing about the pictures of a study; nothing here stops one.
+
+    Args:
+        images: Pictures that the source lists.
+        used: Those that the study uses.
+        per_class: Used pictures of each class.
+        ignored: Files that are no pictures by name.
+        unreadable: Files that were skipped, and why.
+        conversions: How many pictures each rule of decoding changed.
+        enlarged: Pictures with a shorter side below what the largest backbone needs.
+        duplicates: Lists of files that show the same pixels; each stays on one side of every split.
+        dropped: Files left out because an equal picture or their group is in a part that is held out more.
+        outlying: Classes' sizes: the largest over the smallest.
+    """
+
+    images: int
+    used: int
+    per_class: Mapping[str, int]
+    ignored: tuple[str, ...]
+    unreadable: Mapping[str, str]
+    conversions: Mapping[str, int]
+    enlarged: int
+    duplicates: tuple[tuple[str, ...], ...]
+    dropped: tuple[str, ...]
+    outlying: float
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary for the store and for `--json`."""
+        return asdict(self)
+
+
+def unreadable(
+    store: PixelStore,
+    files: Sequence[str],
+    labels: Sequence[int],
+    classes: Sequence[str],
+    policy: Literal["error", "skip"],
+    listing: Path,
+) -> frozenset[int]:
+    """Which pictures cannot be read.
+
+    Args:
+        store: Holds why.
+        files: Their names.
+        labels: Their classes.
+        classes: Names in label order.
+        policy: "skip" goes on without them, up to 5 % of a class.
+        listing: The file that gets all of them, where they stop the study.
+
+    Raises:
+        DataError: Where there are any and the policy is "error", or too many to skip.
+    """
+    bad = store.failures
+    if not bad:
+        return frozenset()
+    lines = [f"{files[index]}: {reason}" for index, reason in sorted(bad.items())]
+    listing.parent.mkdir(parents=True, exist_ok=True)
+    listing.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    noun = "image" if len(files) == 1 else "images"
+    message = f"{len(bad)} of {len(files)} {noun} cannot be read (listed in {listing}): {_some(lines)}"
+    if policy == "error":
+        raise DataError(message, hint='repair or remove them, or set data.bad_images = "skip" (up to 5 % of a class)')
+    of_class, bad_of_class = Counter(labels), Counter(labels[index] for index in bad)
+    for label, count in sorted(bad_of_class.items()):
+        if count > SKIPPABLE * of_class[label]:
+            share = f"{count} of {of_class[label]} in class '{classes[label]}'"
+            raise DataError(message, hint=f'repair or remove them: {share} are more than the 5 % that "skip" allows')
+    return frozenset(bad)
+
+
+def duplicates(
+    hashes: Sequence[str], files: Sequence[str], labels: Sequence[int], classes: Sequence[str], used: Iterable[int]
+) -> tuple[tuple[str, ...], ...]:
+    """Files with equal pixels, as lists of names.
+
+    Raises:
+        DataError: Where equal pictures stand under two labels.
+    """
+    alike: dict[str, list[int]] = defaultdict(list)
+    for index in used:
+        alike[hashes[index]].append(index)
+    equal = [linked for linked in alike.values() if len(linked) > 1]
+    conflicts = [
+        " = ".join(files[index] for index in linked) for linked in equal if len({labels[i] for i in linked}) > 1
+    ]
+    if conflicts:
+        noun = "picture stands" if len(conflicts) == 1 else "pictures stand"
+        raise DataError(
+            f"{len(conflicts)} {noun} under more than one label: {_some(conflicts)}",
+            hint="keep each in the class where it belongs",
+        )
+    return tuple(tuple(files[index] for index in linked) for linked in equal)
+
+
+def leaking(
+    keys: Sequence[str],
+    parts: Sequence[str | None],
+    files: Sequence[str],
+    used: Iterable[int],
+    policy: Literal["error", "drop"],
+) -> frozenset[int]:
+    """Pictures of ready parts whose equal, or whose group, is in a part that is held out more.
+
+    Raises:
+        DataError: Where there are any and the policy is "error".
+    """
+    of_key: dict[str, list[int]] = defaultdict(list)
+    for index in used:
+        if parts[index] is not None:
+            of_key[keys[index]].append(index)
+    leaks: list[int] = []
+    examples: list[str] = []
+    for linked in of_key.values():
+        kept = max(linked, key=lambda index: STRICTNESS[parts[index] or "train"])
+        lost = [index for index in linked if parts[index] != parts[kept]]
+        leaks += lost
+        examples += [f"{files[index]} and {files[kept]}" for index in lost]
+    if leaks and policy == "error":
+        raise DataError(
+            f"{len(leaks)} pictures are on both sides of the ready parts: {_some(examples)}",
+            hint='remove them, or set data.leaks = "drop" to keep each on the side that is held out',
+        )
+    return frozenset(leaks)
+
+
+def check_class_sizes(
+    classes: Sequence[str], labels: Sequence[int], keys: Sequence[str], folds: int, *, holdout: bool
+) -> None:
+    """Refuse classes that cannot be split; images that must stay together count once; raises DataError."""
+    distinct: dict[int, set[str]] = defaultdict(set)
+    for label, key in zip(labels, keys, strict=True):
+        distinct[label].add(key)
+    images, needed = Counter(labels), folds + 2
+    small = [
+        f"class '{name}' has {_images(images[label], len(distinct[label]))}"
+        for label, name in enumerate(classes)
+        if len(distinct[label]) < needed
+    ]
+    if small:
+        what = f"{folds} folds" if folds > 1 else "a part to score on"
+        wanted = f"{what} and a holdout need" if holdout else f"{what} needs" if folds == 1 else f"{what} need"
+        ways = "add pictures or remove the class"
+        fewest = min(len(distinct[label]) for label in range(len(classes)))
+        raise DataError(
+            f"{_some(small)}; {wanted} at least {needed} a class",
+            hint=f"{ways}, or set data.folds = {fewest - 2}" if fewest >= 3 and folds > 1 else ways,
+        )
+
+
+def check_parts(classes: Sequence[str], labels: Sequence[int], parts: Sequence[str]) -> None:
+    """Refuse ready parts that lack a class; raises DataError."""
+    have = {(part, label) for part, label in zip(parts, labels, strict=True)}
+    lacking = [
+        f"part '{part}' has no image of class '{name}'"
+        for part in sorted(set(parts) | {"train"}, key=STRICTNESS.__getitem__)
+        for label, name in enumerate(classes)
+        if (part, label) not in have
+    ]
+    if lacking:
+        raise DataError(_some(lacking, mark="; "), hint="every class needs images in every part")
+
+
+def _images(images: int, distinct: int) -> str:
+    text = "1 image" if images == 1 else f"{images} images"
+    return text if images == distinct else f"{text} in {distinct} group{'s' if distinct != 1 else ''}"
+
+
+def _some(lines: Sequence[str], *, mark: str = "; ") -> str:
+    shown = mark.join(lines[:SHOWN])
+    return f"{shown}{mark}…" if len(lines) > SHOWN else shown

@@ -1,0 +1,138 @@
+"""Splits: which pictures are held out, and which fold each of the others is in. Pure functions of content."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+ONE_PART = 0.2  # the share of the development images in the one part where there are no folds
+FOLDS_BELOW = ((500, 5), (2000, 3))  # (development images, folds); above the last, one part
+
+
+def group_keys(hashes: Sequence[str], names: Sequence[str | None]) -> tuple[str, ...]:
+    """Link pictures that must stay on one side of every split: equal pixels, or one group's name.
+
+    Args:
+        hashes: Of each picture's pixels.
+        names: Of each picture's group; None where it has none.
+
+    Returns:
+        One key a picture, equal for all that are linked: the group's name, else the smallest pixel hash.
+    """
+    parent = list(range(len(hashes)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    alike: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, (pixels, name) in enumerate(zip(hashes, names, strict=True)):
+        alike["pixels", pixels].append(index)
+        if name is not None:
+            alike["group", name].append(index)
+    for linked in alike.values():
+        for one, other in pairwise(linked):
+            parent[root(one)] = root(other)
+    members: dict[int, list[int]] = defaultdict(list)
+    for index in range(len(hashes)):
+        members[root(index)].append(index)
+    keys = {top: _key(linked, hashes, names) for top, linked in members.items()}
+    return tuple(keys[root(index)] for index in range(len(hashes)))
+
+
+def holdout_mask(labels: Sequence[int], keys: Sequence[str], share: float, *, leave: int = 1) -> NDArray[np.bool_]:
+    """Choose the holdout by content: a picture is in it where the sha256 of its key lies below the share.
+
+    So a grown folder keeps its holdout. Two exceptions in small classes: one that would have no picture in the
+    holdout gives the one nearest to the threshold, and one that would keep too few for the folds takes its
+    farthest back; those may move again when pictures are added.
+
+    Args:
+        labels: One a picture.
+        keys: What `group_keys` says; pictures with equal keys stay together.
+        share: Of the pictures, 0 to below 1; 0 holds out nothing.
+        leave: How many keys of a class stay at least for development.
+    """
+    place = {key: _unit(key) for key in keys}
+    held = {key for key, at in place.items() if at < share}
+    if share > 0:
+        for of_class in _keys_by_class(labels, keys):
+            ordered = sorted(of_class, key=place.__getitem__)
+            if held.isdisjoint(of_class):
+                held.add(ordered[0])
+            developed = [key for key in ordered if key not in held]
+            spare = [key for key in ordered if key in held][1:]
+            held -= set(spare[::-1][: max(0, leave - len(developed))])
+    return np.array([key in held for key in keys], dtype=np.bool_)
+
+
+def fold_count(folds: Literal["auto"] | int, images: int) -> int:
+    """How many folds so many development images get; 1 means one part that is scored."""
+    if folds != "auto":
+        return folds
+    return next((count for below, count in FOLDS_BELOW if images < below), 1)
+
+
+def fold_partitions(
+    labels: Sequence[int], groups: Sequence[str], folds: int, repeats: int, seed: int
+) -> tuple[tuple[int, ...], ...]:
+    """Deal the development images into folds: stratified, groups together, another deal for each repeat.
+
+    Args:
+        labels: One a development image.
+        groups: Images with equal keys stay in one fold.
+        folds: At least 1; with 1 a fifth of the images is fold 0 and the others are -1: only trained on.
+        repeats: How many partitions.
+        seed: The study's.
+
+    Returns:
+        For each repeat the fold of each image; a pure function of keys, labels and seed, not of the order.
+    """
+    weights = [ONE_PART, 1 - ONE_PART] if folds == 1 else [1 / folds] * folds
+    deals = (_deal(labels, groups, weights, f"{seed}/{repeat}") for repeat in range(repeats))
+    if folds == 1:
+        return tuple(tuple(0 if part == 0 else -1 for part in deal) for deal in deals)
+    return tuple(deals)
+
+
+def _deal(labels: Sequence[int], groups: Sequence[str], weights: Sequence[float], salt: str) -> tuple[int, ...]:
+    """The part of each image: group after group, large ones first, goes where its classes are most wanting."""
+    members: dict[str, list[int]] = defaultdict(list)
+    for label, group in zip(labels, groups, strict=True):
+        members[group].append(label)
+    order = sorted(members, key=lambda group: (-len(members[group]), _unit(f"{salt}/{group}"), group))
+    have = np.zeros((len(weights), max(labels, default=0) + 1))  # (parts, classes): dealt so far
+    want = np.outer(weights, np.maximum(1, np.bincount(labels, minlength=have.shape[1])))  # (parts, classes)
+    part_of = {}
+    for group in order:
+        counts = np.bincount(members[group], minlength=have.shape[1])
+        filled = ((have / want) @ counts).round(9)  # (parts,), equal where only rounding differs
+        size = (have.sum(axis=1) / weights).round(9)
+        part = int(np.lexsort((size, filled))[0])  # the emptiest of the group's classes, then of all, then the first
+        have[part] += counts
+        part_of[group] = part
+    return tuple(part_of[group] for group in groups)
+
+
+def _key(linked: Sequence[int], hashes: Sequence[str], names: Sequence[str | None]) -> str:
+    named = [name for index in linked if (name := names[index]) is not None]
+    return f"group:{min(named)}" if named else f"pixels:{min(hashes[index] for index in linked)}"
+
+
+def _keys_by_class(labels: Sequence[int], keys: Sequence[str]) -> Iterable[set[str]]:
+    of_class: dict[int, set[str]] = defaultdict(set)
+    for label, key in zip(labels, keys, strict=True):
+        of_class[label].add(key)
+    return [of_class[label] for label in sorted(of_class)]
+
+
+def _unit(key: str) -> float:
+    """A number in [0, 1) that a key alone decides."""
+    digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
