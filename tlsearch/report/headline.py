@@ -1,0 +1,72 @@
+"""What a person wants to know first, in two sentences."""
+
+from tlsearch.report.text import Words, join, plural, trained
+from tlsearch.report.values import Baseline, Best, Summary
+from tlsearch.stats import Verdict
+
+EXPECTATION = {
+    "accuracy": "{score} right answers",
+    "balanced_accuracy": "{score} right answers with every class counting alike",
+    "macro_f1": "a macro F1 of {score}",
+    "log_loss": "a log loss of {score}",
+}
+MOST_NAMED = 4
+
+
+def headline(summary: Summary, words: Words) -> tuple[str, str]:
+    """What won and how good it is; by how much, and against what."""
+    if summary.best is None:
+        counts = summary.trials
+        return (
+            f"No trial has completed yet: {counts.failed} failed, {counts.pruned} pruned, {counts.running} running.",
+            "There is nothing to choose from.",
+        )
+    return _what_won(summary, summary.best, words), _by_how_much(summary, summary.best, words)
+
+
+def _what_won(summary: Summary, best: Best, words: Words) -> str:
+    entry = best.entry
+    what = (
+        f"{words.name(entry.backbone)} with a {words.name(entry.head)} head and {trained(entry.unfrozen, entry.stages)}"
+    )
+    expected = EXPECTATION[summary.metric].format(score=words.score(best.score))
+    if best.estimate is None:
+        begun = "The winner is" if best.chosen else "The best so far is"
+        return f"{begun} {what} (trial {entry.trial}): {expected} while searching, not yet corrected for luck."
+    return (
+        f"The winner is {what} (trial {entry.trial}): expect {expected} on new pictures like these "
+        f"(95 % sure: {words.span(best.interval)})."
+    )
+
+
+def _by_how_much(summary: Summary, best: Best, words: Words) -> str:
+    said = [_against(one, words) for one in summary.baselines if one.entry.trial != best.entry.trial]
+    compared = "; ".join(part for part in said if part)
+    alike = _alike(best)
+    if not compared:
+        return alike or "There was no baseline to compare it with."
+    compared = f"Against {compared}."
+    return f"{compared} {alike}" if alike else compared
+
+
+def _against(baseline: Baseline, words: Words) -> str:
+    name = f"'{words.name(baseline.entry.name)}'"
+    if baseline.gain is None:
+        return f"{name} it cannot be compared, since that {baseline.entry.state.value}"
+    gain = baseline.gain
+    span = f"95 % sure: {words.gain(gain.low)} to {words.gain(gain.high)}"
+    if gain.verdict is Verdict.ALIKE:
+        return f"{name} it cannot be told apart ({words.gain(gain.value)}; {span})"
+    return f"{name} it is {gain.verdict.value} by {words.size(gain.value)} ({span})"
+
+
+def _alike(best: Best) -> str:
+    others = [number for number in best.alike if number != best.entry.trial]
+    if not others:
+        return ""
+    named = (
+        f"trial{'s' if len(others) > 1 else ''} {join([str(n) for n in others])}"
+        if len(others) <= MOST_NAMED
+        else plural(len(others), "other trial")
+    )
+    return f"From {named} it cannot be told apart, and it is the cheapest of them."

@@ -1,0 +1,203 @@
+"""Tables of what was found: how sure it is, the baselines, the ranking and the networks."""
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tlsearch.report.charts import axis_of, span
+from tlsearch.report.text import NOTHING, Words, duration, number, plural
+from tlsearch.report.values import Entry, Summary
+from tlsearch.stats import Interval, Verdict
+
+WIDE = 100  # columns from which tables show everything
+VERDICT_STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.ALIKE: "yellow"}
+
+
+def table(title: str) -> Table:
+    """An empty table in the report's style."""
+    return Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        header_style="dim",
+        pad_edge=False,
+    )
+
+
+def how_sure(summary: Summary, words: Words, width: int) -> RenderableType | None:
+    """The score while searching, corrected, on fresh drawings and on the holdout, on one axis."""
+    rows = _measurements(summary, words)
+    if not rows:
+        return None
+    found = table("How good it is, and how sure that is")
+    found.add_column("measured on")
+    found.add_column("score", justify="right", no_wrap=True)
+    found.add_column("95 % sure", justify="right", no_wrap=True)
+    drawn = width >= 80
+    if drawn:
+        found.add_column("", no_wrap=True)
+    axis = axis_of([end for _, _, interval in rows for end in (interval.low, interval.high)])
+    for label, score, interval in rows:
+        cells: list[RenderableType] = [label, words.score(score), words.span(interval)]
+        if drawn:
+            cells.append(
+                span(
+                    interval.low,
+                    score,
+                    interval.high,
+                    axis=axis,
+                    width=min(36, width - 70),
+                    ascii_only=words.ascii_only,
+                )
+            )
+        found.add_row(*cells)
+    return Group(found, *_remarks(summary, words))
+
+
+def baselines(summary: Summary, words: Words, width: int) -> RenderableType | None:
+    """By how much the search beat the recipes it was given."""
+    rows = [(words.name(one.entry.name), one) for one in summary.baselines]
+    if summary.frozen_linear is not None:
+        shown = summary.frozen_linear.entry
+        rows.append((words.text(f"best frozen network, linear head (trial {shown.trial})"), summary.frozen_linear))
+    if not rows:
+        return None
+    found = table("Against the baselines")
+    for column in ("recipe", "its score", "gain", "95 % sure", "the search is"):
+        found.add_column(column, justify="left" if column in ("recipe", "the search is") else "right")
+    for name, one in rows:
+        if one.gain is None:
+            state = one.entry.state.value
+            found.add_row(name, words.score(one.entry.score), NOTHING, NOTHING, words.name(state))
+            continue
+        gain = one.gain
+        found.add_row(
+            name,
+            words.score(one.entry.score),
+            words.gain(gain.value),
+            f"{words.gain(gain.low)} to {words.gain(gain.high)}",
+            Text(gain.verdict.value, style=VERDICT_STYLES[gain.verdict]),
+        )
+    unit = "points" if words.is_share else "log loss saved"
+    note = f"Gains are in {unit}, with the luck of picking the best taken out."
+    return Group(found, Text(note, style="dim"))
+
+
+def leaderboard(summary: Summary, words: Words, width: int) -> RenderableType | None:
+    """The ranking by plain score."""
+    if not summary.leaderboard:
+        return None
+    wide = width >= WIDE
+    found = table("Ranking while searching")
+    found.add_column("trial", justify="right")
+    found.add_column("score", justify="right", no_wrap=True)
+    found.add_column("again" if wide else "", justify="right", no_wrap=True)
+    found.add_column("network", overflow="fold")
+    found.add_column("head", overflow="fold")
+    found.add_column("trained" if wide else "tr.", justify="right", no_wrap=True)
+    if wide:
+        for column in ("epochs", "rate", "time"):
+            found.add_column(column, justify="right", no_wrap=True)
+    found.add_column("", no_wrap=True)
+    alike = set(summary.best.alike) if summary.best else set()
+    winner = summary.best.entry.trial if summary.best else None
+    for entry in summary.leaderboard:
+        cells: list[RenderableType] = [
+            str(entry.trial),
+            words.score(entry.score),
+            _again(entry, words),
+            words.name(entry.backbone, longest=32),
+            words.name(entry.head, longest=16),
+            _trained(entry),
+        ]
+        if wide:
+            cells += [str(entry.epochs), f"{entry.learning_rate:.2g}", duration(entry.seconds)]
+        found.add_row(*cells, _mark(entry, winner, alike), style="bold" if entry.trial == winner else "")
+    note = (
+        "trained: stages trained of all; again: scored again with other folds and seeds; "
+        "=: cannot be told apart from the best."
+    )
+    return Group(found, Text(note, style="dim"))
+
+
+def networks(summary: Summary, words: Words, width: int) -> RenderableType | None:
+    """How each network did; the same network in two frameworks is one line."""
+    if not summary.backbones:
+        return None
+    found = table("Networks")
+    found.add_column("network", overflow="fold")
+    found.add_column("weights", overflow="fold")
+    found.add_column("trials", justify="right")
+    found.add_column("best", justify="right", no_wrap=True)
+    found.add_column("median", justify="right", no_wrap=True)
+    for one in summary.backbones:
+        name = words.text(" = ".join(words.name(each, longest=32).plain for each in one.names))
+        if len(one.names) > 1:
+            name.append("\nsame network, two frameworks", style="dim")
+        weights = words.name(one.weights)
+        if width >= 80 and one.trained_on:
+            weights.append("\n")
+            weights.append_text(words.name(one.trained_on, "dim", longest=120))
+        found.add_row(name, weights, str(one.completed), words.score(one.best), words.score(one.median))
+    return found
+
+
+def _measurements(summary: Summary, words: Words) -> list[tuple[Text, float, Interval]]:
+    rows: list[tuple[Text, float, Interval]] = []
+    best = summary.best
+    if best is not None and best.estimate is not None:
+        estimate = best.estimate
+        naive = Interval(low=estimate.naive_low, high=estimate.naive_high)
+        rows.append((words.text("best score while searching"), estimate.naive_score, naive))
+        corrected = f"corrected for picking the best of {estimate.candidates}"
+        rows.append((words.text(corrected, "bold"), estimate.score, Interval(low=estimate.low, high=estimate.high)))
+    elif best is not None and best.entry.score is not None and best.entry.interval is not None:
+        rows.append((words.text("best score while searching"), best.entry.score, best.entry.interval))
+    if summary.truth is not None:
+        label = f"truth: {number(summary.truth.n)} fresh drawings"
+        rows.append((words.text(label, "green"), summary.truth.score, summary.truth.interval))
+    if summary.holdout is not None:
+        label = f"holdout: {plural(summary.holdout.n, 'picture')} kept back"
+        rows.append((words.text(label), summary.holdout.score, summary.holdout.interval))
+    return rows
+
+
+def _remarks(summary: Summary, words: Words) -> list[Text]:
+    said: list[Text] = []
+    estimate = summary.best.estimate if summary.best else None
+    if estimate is not None:
+        flattered = f"The search flattered itself by {words.size(estimate.optimism)}"
+        if estimate.optimism <= 0:
+            flattered = "The search did not flatter itself"
+        said.append(words.text(f"{flattered}, judged on {plural(estimate.n, 'picture')}.", "dim"))
+    if summary.holdout is None and summary.data.holdout:
+        kept = plural(summary.data.holdout, "picture")
+        said.append(words.text(f"The holdout ({kept}) is closed; open it once: tlsearch report --final", "dim"))
+    if summary.holdout is not None:
+        opened = f"The holdout was opened on {summary.holdout.opened[:16].replace('T', ' ')} UTC"
+        said.append(words.text(f"{opened}: {words.score(summary.holdout.score)}.", "dim"))
+    if summary.holdout_seen:
+        seen = "The holdout had been seen before this was chosen: its figure is no longer a fresh test."
+        said.append(words.text(seen, "bold yellow"))
+    covered = "The intervals cover other pictures taken the same way, not a new camera or place."
+    said.append(words.text(covered, "dim"))
+    return said
+
+
+def _again(entry: Entry, words: Words) -> str:
+    return words.score(sum(entry.confirmed) / len(entry.confirmed)) if entry.confirmed else ""
+
+
+def _trained(entry: Entry) -> str:
+    if entry.unfrozen is None:
+        return "all"
+    return f"{entry.unfrozen}/{entry.stages}" if entry.stages is not None else str(entry.unfrozen)
+
+
+def _mark(entry: Entry, winner: int | None, alike: set[int]) -> Text:
+    if entry.trial == winner:
+        return Text("best", style="green")
+    if entry.name:
+        return Text("baseline", style="magenta")
+    return Text("=" if entry.trial in alike else "", style="yellow")

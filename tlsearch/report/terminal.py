@@ -1,0 +1,69 @@
+"""A summary on a terminal: first what a person wants to know, then what it rests on."""
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.text import Text
+
+from tlsearch.report import details, results
+from tlsearch.report.headline import headline
+from tlsearch.report.text import Words, plural
+from tlsearch.report.values import Summary
+
+SECTIONS = (
+    results.how_sure,
+    results.baselines,
+    results.leaderboard,
+    results.networks,
+    details.depths,
+    details.importance,
+    details.classes,
+    details.mistakes,
+    details.time,
+    details.failures,
+)
+
+
+def render(summary: Summary, console: Console) -> None:
+    """Print a whole report on a console, as wide as it is; nothing in it is read as markup."""
+    words = Words.for_console(summary.metric, console)
+    console.print(Rule(words.name(summary.study, "bold"), style="dim"))
+    won, compared = headline(summary, words)
+    console.print(words.text(won, "bold"))
+    console.print(words.text(compared))
+    console.print()
+    for line in _notices(summary, words):
+        console.print(line)
+    for section in SECTIONS:
+        drawn = section(summary, words, console.width)
+        if drawn is not None:
+            console.print(Padding(drawn, (1, 0, 0, 0)))
+
+
+def _notices(summary: Summary, words: Words) -> list[Text]:
+    """What was searched, what must be known about the data, and what is missing."""
+    lines = [words.text(_what_was_searched(summary))]
+    lines += [words.text(note, "yellow") for note in summary.data.notes]
+    for name, why in summary.left_out:
+        said = words.text("Left out: ", "bold yellow")
+        said.append_text(words.name(name))
+        said.append_text(words.text(f": {why}"))
+        lines.append(said)
+    return lines
+
+
+def _what_was_searched(summary: Summary) -> str:
+    counts, data = summary.trials, summary.data
+    of = f" of {counts.budget}" if counts.budget is not None else ""
+    others = [
+        plural(counts.baselines, "baseline"),
+        plural(counts.duplicates, "duplicate") if counts.duplicates else "",
+        f"{counts.running} running" if counts.running else "",
+    ]
+    beside = "; beside them " + ", ".join(part for part in others if part)
+    folds = f"{data.folds} folds" if data.folds > 1 else "one part"
+    return (
+        f"{counts.counted}{of} trials: {counts.completed} completed, {counts.pruned} pruned early, "
+        f"{counts.failed} failed{beside}. {plural(data.development, 'picture')} of "
+        f"{plural(len(data.classes), 'class', 'classes')} judged in {folds}, {data.holdout} kept back."
+    )

@@ -1,0 +1,345 @@
+"""The numbers of a report, as plain frozen values: all that a terminal, a page or a program may show of a study."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tlsearch.records import Json, TrialState
+from tlsearch.space import ParamValue
+from tlsearch.stats import ClassScores, Difference, Interval, SelectionEstimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSummary:
+    """What was searched on.
+
+    Args:
+        classes: Names in label order.
+        development: Pictures used to choose.
+        holdout: Pictures kept back.
+        folds: Parts of the development pictures; 1: one part of them scores every trial.
+        notes: Sentences that every report of these data must show.
+        findings: What checking the pictures found, by name.
+    """
+
+    classes: tuple[str, ...]
+    development: int
+    holdout: int
+    folds: int
+    notes: tuple[str, ...]
+    findings: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialCounts:
+    """How the trials ended. Baselines and duplicates stand apart: counted = completed + pruned + failed."""
+
+    counted: int
+    completed: int
+    pruned: int
+    failed: int
+    running: int
+    duplicates: int
+    baselines: int
+    budget: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One trial as reports name it.
+
+    Args:
+        trial: Its number.
+        name: A baseline's name, else "".
+        state: How it ended.
+        backbone: As the study lists it.
+        weights: The weights source's name.
+        head: The head's name.
+        unfrozen: Stages that are trained, counted from the head; None: all, before a worker has counted them.
+        stages: Of the backbone; None before a worker has seen it.
+        epochs: Of the whole schedule.
+        learning_rate: Of the head, in the last phase.
+        params: What the sampler chose; of a baseline, its recipe's own values.
+        score: Plain, over all out-of-fold predictions; None unless completed.
+        interval: Of that score, without any correction; None where no predictions are stored.
+        confirmed: Scores with other folds and seeds, in order of repeats.
+        parameters: Of backbone and head; None before a worker has counted them.
+        trained_parameters: The share of them that was trained, likewise.
+        macs: Multiply-accumulates for one picture, likewise.
+        seconds: Training and scoring.
+        detail: Why it did not complete.
+    """
+
+    trial: int
+    name: str
+    state: TrialState
+    backbone: str
+    weights: str
+    head: str
+    unfrozen: int | None
+    stages: int | None
+    epochs: int
+    learning_rate: float
+    params: Mapping[str, ParamValue | Json]
+    score: float | None
+    interval: Interval | None
+    confirmed: tuple[float, ...]
+    parameters: int | None
+    trained_parameters: int | None
+    macs: int | None
+    seconds: float
+    detail: str
+
+    @property
+    def freeze_depth(self) -> int | None:
+        """How many stages, counted from the input, are frozen."""
+        if self.stages is None or self.unfrozen is None:
+            return None
+        return self.stages - self.unfrozen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """The configuration that is named best.
+
+    Args:
+        entry: The trial.
+        chosen: Whether the run came to choosing; else it is only the best so far.
+        reason: Why it was chosen.
+        alike: Trials that cannot be told apart from the best score, itself included.
+        estimate: What to expect of it on new pictures, corrected for the selection.
+    """
+
+    entry: Entry
+    chosen: bool
+    reason: str
+    alike: tuple[int, ...]
+    estimate: SelectionEstimate | None
+
+    @property
+    def score(self) -> float | None:
+        """Corrected where that was computed, else plain."""
+        return self.entry.score if self.estimate is None else self.estimate.score
+
+    @property
+    def interval(self) -> Interval | None:
+        """Of `score`."""
+        if self.estimate is None:
+            return self.entry.interval
+        return Interval(low=self.estimate.low, high=self.estimate.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A recipe to beat.
+
+    Args:
+        entry: Its trial.
+        gain: By how much the search's winner exceeds it, the winner's luck taken out; None where one of them has no
+            predictions.
+    """
+
+    entry: Entry
+    gain: Difference | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackboneSummary:
+    """A network and how it did; the same network with the same weights in two frameworks is one.
+
+    Args:
+        names: As the study lists them.
+        frameworks: Of each name.
+        weights: The source's name.
+        trained_on: What the weights saw.
+        license: Of the weights.
+        image_px: Side of the input.
+        completed: Completed trials, without baselines.
+        fine_tuned: Those of them that trained a part of the network.
+        best: The best plain score; None without a completed trial.
+        median: The median, likewise.
+    """
+
+    names: tuple[str, ...]
+    frameworks: tuple[str, ...]
+    weights: str
+    trained_on: str
+    license: str
+    image_px: int
+    completed: int
+    fine_tuned: int
+    best: float | None
+    median: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """The final model on freshly drawn pictures: what it is really worth, where pictures can be drawn."""
+
+    n: int
+    score: float
+    accuracy: float
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """The final model on the pictures that were kept back.
+
+    Args:
+        n: Pictures.
+        accuracy: Share of right answers.
+        score: The study's metric.
+        interval: Of the score; covers other pictures like these.
+        opened: When, UTC, ISO 8601.
+    """
+
+    n: int
+    accuracy: float
+    score: float
+    interval: Interval
+    opened: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """Importance of parameters that only some trials have."""
+
+    where: str  # such as "head=mlp"
+    trials: int
+    shares: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Importance:
+    """How much of the score each parameter explains.
+
+    Args:
+        shares: Of the parameters that all trials share, largest first.
+        branches: Of the others.
+        withheld: Why there are none, else "".
+    """
+
+    shares: tuple[tuple[str, float], ...]
+    branches: tuple[Branch, ...]
+    withheld: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthResponse:
+    """Searched trials that trained equally many stages."""
+
+    unfrozen: int
+    trials: int
+    best: float
+    median: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """A picture that the winner gets wrong, by a model that did not train on it."""
+
+    file: str
+    truth: str
+    predicted: str
+    probability: float  # of the wrong answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """How the winner answers, class by class, out of fold.
+
+    Args:
+        confusion: Row: true class; column: predicted class; counts.
+        per_class: In label order.
+        mistakes: The surest of the wrong answers, worst first.
+        wrong: How many there are in all.
+    """
+
+    confusion: tuple[tuple[int, ...], ...]
+    per_class: tuple[ClassScores, ...]
+    mistakes: tuple[Mistake, ...]
+    wrong: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSummary:
+    """What the feature cache saved.
+
+    Args:
+        hits: Reads answered from the cache.
+        misses: Reads that had to be computed.
+        pictures: Pictures that went through a frozen network.
+        seconds: What that took.
+        pictures_without: How many would have gone through it if every trial had begun with the pictures.
+    """
+
+    hits: int
+    misses: int
+    pictures: int
+    seconds: float
+    pictures_without: int
+
+    @property
+    def seconds_saved(self) -> float:
+        """About what the spared passes would have taken, at the speed of those that were made."""
+        if self.pictures == 0:
+            return 0.0
+        return max(0.0, (self.pictures_without - self.pictures) * self.seconds / self.pictures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Trials that failed for one reason."""
+
+    reason: str
+    trials: tuple[int, ...]
+    detail: str  # of the first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A study in numbers.
+
+    Args:
+        study: Its name.
+        metric: What "score" means; greater is better, a log loss is negated.
+        data: What was searched on.
+        trials: How the trials ended.
+        backbones: Networks, best first; those without a completed trial last.
+        completed_backbones: Names of those with a completed trial, baselines counting.
+        left_out: Backbones that the study lists and the run could not use: name and why.
+        best: None where nothing completed.
+        baselines: In the order of their trials.
+        frozen_linear: The best linear head on a fully frozen backbone, where no baseline is one.
+        truth: None where no fresh pictures can be drawn, or the final model is not there yet.
+        holdout: None while it is closed.
+        holdout_seen: Whether the holdout had been opened before the search went on or chose again.
+        leaderboard: Ranked trials, best first, baselines among them.
+        importance: None before the run has ended.
+        depths: By number of trained stages.
+        answers: None without stored predictions of the best.
+        seconds: By phase, in the order in which phases began.
+        cache: None where nothing was told of it.
+        failures: Most frequent first.
+    """
+
+    study: str
+    metric: str
+    data: DataSummary
+    trials: TrialCounts
+    backbones: tuple[BackboneSummary, ...]
+    completed_backbones: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...]
+    best: Best | None
+    baselines: tuple[Baseline, ...]
+    frozen_linear: Baseline | None
+    truth: Truth | None
+    holdout: Holdout | None
+    holdout_seen: bool
+    leaderboard: tuple[Entry, ...]
+    importance: Importance | None
+    depths: tuple[DepthResponse, ...]
+    answers: Answers | None
+    seconds: Mapping[str, float]
+    cache: CacheSummary | None
+    failures: tuple[Failure, ...]

@@ -1,0 +1,108 @@
+"""What won, by how much, and how that held up on pictures that nobody chose by."""
+
+from tlsearch.records import Event, Json, TrialKind, TrialRecord, TrialState
+from tlsearch.report.entries import entry, unfrozen
+from tlsearch.report.evidence import Evidence
+from tlsearch.report.values import Baseline, Best, Holdout, Truth
+from tlsearch.stats import Difference, Interval, SelectionEstimate, selection_difference
+
+
+def best(evidence: Evidence) -> Best | None:
+    """The chosen configuration; before a run has chosen, the best score so far; None where nothing completed."""
+    event = evidence.last("chosen")
+    if event is None:
+        ranked = evidence.searched() or evidence.ranked()
+        if not ranked:
+            return None
+        so_far = entry(evidence, ranked[0])
+        return Best(entry=so_far, chosen=False, reason="", alike=(), estimate=None)
+    return Best(
+        entry=entry(evidence, evidence_trial(evidence, int(event.data["trial"]))),
+        chosen=True,
+        reason=str(event.data.get("reason", "")),
+        alike=tuple(int(number) for number in event.data.get("indistinguishable", ())),
+        estimate=_estimate(event.data.get("estimate")),
+    )
+
+
+def baselines(evidence: Evidence) -> tuple[Baseline, ...]:
+    """Every baseline that ended, with what the search gained over it."""
+    ended = [t for t in evidence.trials if t.kind is TrialKind.BASELINE and t.state.ended]
+    return tuple(Baseline(entry=entry(evidence, trial), gain=gain(evidence, trial)) for trial in ended)
+
+
+def frozen_linear(evidence: Evidence) -> Baseline | None:
+    """The best linear head on a fully frozen backbone; None where a baseline is one, or no trial was."""
+    frozen = [t for t in evidence.ranked() if t.recipe["head"] == "linear" and unfrozen(t) == 0]
+    if not frozen or any(trial.kind is TrialKind.BASELINE for trial in frozen):
+        return None
+    return Baseline(entry=entry(evidence, frozen[0]), gain=gain(evidence, frozen[0]))
+
+
+def gain(evidence: Evidence, reference: TrialRecord) -> Difference | None:
+    """By how much the search's winner exceeds a trial, the winner's luck taken out; None without predictions."""
+    competitors = evidence.competitors()
+    if not competitors or reference.state is not TrialState.COMPLETED:
+        return None
+    if reference.number not in evidence.predictions:
+        return None
+    return selection_difference(
+        competitors,
+        evidence.predictions[reference.number],
+        evidence.labels,
+        evidence.metric,
+        groups=evidence.groups,
+    )
+
+
+def truth(evidence: Evidence) -> Truth | None:
+    """The final model on fresh drawings, where it was scored on them."""
+    event = evidence.last("truth_scored")
+    if event is None:
+        return None
+    return Truth(
+        n=int(event.data["n"]),
+        score=float(event.data["score"]),
+        accuracy=float(event.data["accuracy"]),
+        interval=_interval(event),
+    )
+
+
+def holdout(evidence: Evidence) -> Holdout | None:
+    """What the holdout said of the model that is now the final one; None while it is closed for it."""
+    chosen = evidence.last("chosen")
+    now = None if chosen is None else chosen.data["trial"]
+    opened = [e for e in evidence.all("holdout_opened") if e.data.get("trial", now) == now]
+    if not opened:
+        return None
+    event = opened[-1]
+    return Holdout(
+        n=int(event.data["n"]),
+        accuracy=float(event.data["accuracy"]),
+        score=float(event.data["score"]),
+        interval=_interval(event),
+        opened=event.at,
+    )
+
+
+def holdout_seen(evidence: Evidence) -> bool:
+    """Whether the holdout had been opened before the search went on or chose again."""
+    opened = evidence.all("holdout_opened")
+    later = [event for kind in ("told", "chosen") if (event := evidence.last(kind)) is not None]
+    return bool(opened) and any(event.seq > opened[0].seq for event in later)
+
+
+def evidence_trial(evidence: Evidence, number: int) -> TrialRecord:
+    """The trial of a number; raises KeyError where the store and its events contradict each other."""
+    for trial in evidence.trials:
+        if trial.number == number:
+            return trial
+    raise KeyError(f"trial {number} was chosen, and the store has no such trial")
+
+
+def _estimate(data: Json) -> SelectionEstimate | None:
+    return None if data is None else SelectionEstimate(**data)
+
+
+def _interval(event: Event) -> Interval:
+    return Interval(low=float(event.data["low"]), high=float(event.data["high"]))
