@@ -25,7 +25,7 @@ FIRST = Migration(
     statements=(
         """
         CREATE TABLE studies (
-            id INTEGER PRIMARY KEY,
+            id INTEGER NOT NULL PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,
             config JSON NOT NULL,
             definition JSON NOT NULL,
