@@ -1,0 +1,52 @@
+"""The command line: where errors become text and exit codes, once for all commands."""
+
+import sys
+from collections.abc import Sequence
+
+from tlsearch.errors import TlsearchError
+
+INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: the fault is ours
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        arguments: Without the program's name; None takes those of this process. `--debug`, anywhere before `--`,
+            shows tracebacks.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    ours = given[: given.index("--")] if "--" in given else given
+    debug = "--debug" in ours
+    rest = [argument for argument in ours if argument != "--debug"] + given[len(ours) :]
+    _never_fail_to_print()
+    from tlsearch.cli.app import run_app
+
+    try:
+        return run_app(rest)
+    except TlsearchError as error:
+        if debug:
+            raise
+        _print_error(error.message, error.hint)
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        _print_error(
+            f"internal error: {type(error).__name__}: {error}",
+            "this is a fault of tlsearch, not of yours; the same command with --debug shows where",
+        )
+        return INTERNAL_ERROR
+
+
+def _print_error(message: str, hint: str | None) -> None:
+    from tlsearch.cli.output import print_error
+
+    print_error(message, hint)
+
+
+def _never_fail_to_print() -> None:
+    """Write what the terminal's encoding lacks as an escape: a name must not end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
