@@ -28,7 +28,7 @@ class DataFindings:
         enlarged: Pictures with a shorter side below what the largest backbone needs.
         duplicates: Lists of files that show the same pixels; each stays on one side of every split.
         dropped: Files left out because an equal picture or their group is in a part that is held out more.
-        outlying: Classes' sizes: the largest over the smallest.
+        class_ratio: Used images of the largest class over those of the smallest.
     """
 
     images: int
@@ -40,7 +40,7 @@ class DataFindings:
     enlarged: int
     duplicates: tuple[tuple[str, ...], ...]
     dropped: tuple[str, ...]
-    outlying: float
+    class_ratio: float
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary for the store and for `--json`."""
@@ -142,26 +142,36 @@ def leaking(
 
 
 def check_class_sizes(
-    classes: Sequence[str], labels: Sequence[int], keys: Sequence[str], folds: int, *, holdout: bool
+    classes: Sequence[str], labels: Sequence[int], keys: Sequence[str], folds: int, *, needed: int
 ) -> None:
-    """Refuse classes that cannot be split; images that must stay together count once; raises DataError."""
+    """Refuse classes that cannot be split; images that must stay together count once.
+
+    Args:
+        classes: Names in label order.
+        labels: One an image.
+        keys: Images with equal keys stay together.
+        folds: Into which they will be dealt; 1 for one part.
+        needed: Keys that a class needs.
+
+    Raises:
+        DataError: Names the classes that have too few.
+    """
     distinct: dict[int, set[str]] = defaultdict(set)
     for label, key in zip(labels, keys, strict=True):
         distinct[label].add(key)
-    images, needed = Counter(labels), folds + 2
+    images = Counter(labels)
     small = [
         f"class '{name}' has {_images(images[label], len(distinct[label]))}"
         for label, name in enumerate(classes)
         if len(distinct[label]) < needed
     ]
     if small:
-        what = f"{folds} folds" if folds > 1 else "a part to score on"
-        wanted = f"{what} and a holdout need" if holdout else f"{what} needs" if folds == 1 else f"{what} need"
         ways = "add pictures or remove the class"
-        fewest = min(len(distinct[label]) for label in range(len(classes)))
+        fewer = min(len(distinct[label]) for label in range(len(classes))) - 2
+        dealt = "one part" if folds == 1 else f"{folds} folds"
         raise DataError(
-            f"{_some(small)}; {wanted} at least {needed} a class",
-            hint=f"{ways}, or set data.folds = {fewest - 2}" if fewest >= 3 and folds > 1 else ways,
+            f"{_some(small)}; a study with {dealt} needs at least {needed} of each class",
+            hint=f"{ways}, or set data.folds = {fewer}" if 1 <= fewer < folds else ways,
         )
 
 

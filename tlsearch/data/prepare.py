@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tlsearch.data import check, source
 from tlsearch.data.pixels import PixelStore, ProgressCallback
-from tlsearch.data.split import fold_count, fold_partitions, group_keys, holdout_mask
+from tlsearch.data.sides import Labelled, choose_sides
+from tlsearch.data.split import group_keys
 from tlsearch.specs import Dataset
 from tlsearch.study import DataTable
 
@@ -31,7 +32,6 @@ class PreparedData:
         findings: What is worth knowing about the pictures.
         notes: Sentences that every report must show.
         license: Of the pictures, where known.
-        class_ratio: Images of the largest class over those of the smallest.
     """
 
     classes: tuple[str, ...]
@@ -46,20 +46,17 @@ class PreparedData:
     findings: check.DataFindings
     notes: tuple[str, ...]
     license: str
-    class_ratio: float
+
+    @property
+    def class_ratio(self) -> float:
+        """Used images of the largest class over those of the smallest."""
+        return self.findings.class_ratio
 
     @property
     def digest(self) -> str:
         """sha256 over pixels, labels and splits: equal digests mean equal numbers."""
         splits = [self.classes, self.labels, self.development, self.holdout, self.folds]
         return hashlib.sha256(json.dumps([self.store.digest, *splits]).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Split:
-    development: tuple[int, ...]
-    holdout: tuple[int, ...]
-    folds: tuple[tuple[int, ...], ...]
 
 
 def prepare_data(
@@ -100,12 +97,8 @@ def prepare_data(
     keys = group_keys([digest or name for digest, name in zip(store.hashes, files, strict=True)], names)
     dropped = check.leaking(keys, parts, files, readable, config.leaks)
     used = [index for index in readable if index not in dropped]
-    ready = any(part is not None for part in parts)
-    split = (
-        _ready_split(config, classes, labels, keys, [part or "train" for part in parts], used, seed, repeats)
-        if ready
-        else _own_split(config, classes, labels, keys, used, seed, repeats)
-    )
+    labelled = Labelled(classes=classes, labels=labels, keys=keys, parts=parts, used=used)
+    sides = choose_sides(labelled, config, seed=seed, repeats=repeats)
     findings = _findings(dataset, store, classes, files, labels, used, duplicates, sorted(dropped))
     return PreparedData(
         classes=classes,
@@ -113,68 +106,14 @@ def prepare_data(
         labels=labels,
         groups=keys,
         store=store,
-        development=split.development,
-        holdout=split.holdout,
-        folds=split.folds,
-        ready_parts=ready,
+        development=sides.development,
+        holdout=sides.holdout,
+        folds=sides.folds,
+        ready_parts=labelled.comes_split,
         findings=findings,
         notes=dataset.notes,
         license=dataset.license,
-        class_ratio=findings.outlying,
     )
-
-
-def _own_split(
-    config: DataTable,
-    classes: Sequence[str],
-    labels: Sequence[int],
-    keys: Sequence[str],
-    used: Sequence[int],
-    seed: int,
-    repeats: int,
-) -> _Split:
-    """Holdout by content hash, the rest in folds."""
-    of_used, keys_used = [labels[i] for i in used], [keys[i] for i in used]
-    expected = round(len(used) * (1 - config.holdout))  # the very number depends on the folds in small classes
-    folds = fold_count(config.folds, expected)
-    check.check_class_sizes(classes, of_used, keys_used, folds, holdout=config.holdout > 0)
-    held = holdout_mask(of_used, keys_used, config.holdout, leave=max(2, folds))
-    development = tuple(i for i, out in zip(used, held, strict=True) if not out)
-    partitions = fold_partitions([labels[i] for i in development], [keys[i] for i in development], folds, repeats, seed)
-    holdout = tuple(i for i, out in zip(used, held, strict=True) if out)
-    return _Split(development=development, holdout=holdout, folds=partitions)
-
-
-def _ready_split(
-    config: DataTable,
-    classes: Sequence[str],
-    labels: Sequence[int],
-    keys: Sequence[str],
-    parts: Sequence[str],
-    used: Sequence[int],
-    seed: int,
-    repeats: int,
-) -> _Split:
-    """Parts as they are: `test` is the holdout, `val` the one fold. What is missing is made from `train`."""
-    check.check_parts(classes, [labels[i] for i in used], [parts[i] for i in used])
-    holdout = tuple(i for i in used if parts[i] == "test")
-    rest = [i for i in used if parts[i] != "test"]
-    has_val = any(parts[i] == "val" for i in rest)
-    if has_val and holdout:
-        fold = tuple(0 if parts[i] == "val" else -1 for i in rest)
-        return _Split(development=tuple(rest), holdout=holdout, folds=(fold,) * repeats)
-    if has_val:
-        train = [i for i in rest if parts[i] == "train"]
-        held = holdout_mask([labels[i] for i in train], [keys[i] for i in train], config.holdout)
-        out = {i for i, is_held in zip(train, held, strict=True) if is_held}
-        kept = tuple(i for i in rest if i not in out)
-        fold = tuple(0 if parts[i] == "val" else -1 for i in kept)
-        return _Split(development=kept, holdout=tuple(sorted(out)), folds=(fold,) * repeats)
-    folds = fold_count(config.folds, len(rest))
-    of_rest, keys_rest = [labels[i] for i in rest], [keys[i] for i in rest]
-    check.check_class_sizes(classes, of_rest, keys_rest, folds, holdout=False)
-    partitions = fold_partitions(of_rest, keys_rest, folds, repeats, seed)
-    return _Split(development=tuple(rest), holdout=holdout, folds=partitions)
 
 
 def _findings(
@@ -200,5 +139,5 @@ def _findings(
         enlarged=sum(min(store.sizes[index]) < store.shorter_px for index in used),
         duplicates=duplicates,
         dropped=tuple(files[index] for index in dropped),
-        outlying=max(counts) / min(counts),
+        class_ratio=max(counts) / min(counts),
     )

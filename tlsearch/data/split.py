@@ -1,7 +1,7 @@
 """Splits: which pictures are held out, and which fold each of the others is in. Pure functions of content."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Literal
@@ -106,16 +106,24 @@ def _deal(labels: Sequence[int], groups: Sequence[str], weights: Sequence[float]
     members: dict[str, list[int]] = defaultdict(list)
     for label, group in zip(labels, groups, strict=True):
         members[group].append(label)
-    order = sorted(members, key=lambda group: (-len(members[group]), _unit(f"{salt}/{group}"), group))
-    have = np.zeros((len(weights), max(labels, default=0) + 1))  # (parts, classes): dealt so far
-    want = np.outer(weights, np.maximum(1, np.bincount(labels, minlength=have.shape[1])))  # (parts, classes)
+    # large groups first balance equal parts; into one small part they would go every time
+    by_size = len(set(weights)) == 1
+    order = sorted(members, key=lambda group: (-len(members[group]) * by_size, _unit(f"{salt}/{group}"), group))
+    total = Counter(labels)
+    have = [Counter[int]() for _ in weights]  # for each part, images of each class
+    size = [0] * len(weights)
     part_of = {}
     for group in order:
-        counts = np.bincount(members[group], minlength=have.shape[1])
-        filled = ((have / want) @ counts).round(9)  # (parts,), equal where only rounding differs
-        size = (have.sum(axis=1) / weights).round(9)
-        part = int(np.lexsort((size, filled))[0])  # the emptiest of the group's classes, then of all, then the first
-        have[part] += counts
+        of_group = members[group]
+
+        def fullness(part: int, of_group: Sequence[int] = of_group) -> tuple[float, float, int]:
+            """Of the group's classes, then of all, then the first; rounded, so that equal is equal."""
+            filled = sum(have[part][label] / total[label] for label in of_group)
+            return round(filled / weights[part], 6), round(size[part] / weights[part], 6), part
+
+        part = min(range(len(weights)), key=fullness)
+        have[part].update(of_group)
+        size[part] += len(of_group)
         part_of[group] = part
     return tuple(part_of[group] for group in groups)
 
