@@ -6,13 +6,22 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def bar(share: float, width: int, *, ascii_only: bool, style: str = "cyan") -> Text:
-    """A bar that fills `share` of `width` columns."""
+    """A bar that fills `share` of `width` columns; it ends where it is full."""
     filled = max(0.0, min(1.0, share)) * width
     if ascii_only:
         return Text("#" * round(filled), style=style)
     whole = int(filled)
     rest = EIGHTHS[int((filled - whole) * 8)].strip()
     return Text("█" * whole + rest, style=style)
+
+
+def gauge(share: float, width: int, *, ascii_only: bool, style: str = "cyan") -> Text:
+    """A bar on a track of `width` columns, so that one sees how much is left."""
+    filled = round(max(0.0, min(1.0, share)) * width)
+    full, rest = ("#", ".") if ascii_only else ("█", "░")
+    drawn = Text(full * filled, style=style)
+    drawn.append(rest * (width - filled), style="dim")
+    return drawn
 
 
 def span(

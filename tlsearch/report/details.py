@@ -2,12 +2,12 @@
 
 from math import isnan
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from tlsearch.report.charts import axis_of, bar, span
-from tlsearch.report.results import table
+from tlsearch.report.results import section, table
 from tlsearch.report.text import NOTHING, Words, duration, number, plural
 from tlsearch.report.values import Answers, Branch, Summary
 
@@ -21,7 +21,7 @@ def depths(summary: Summary, words: Words, width: int) -> RenderableType | None:
     """What training more of the network did."""
     if not summary.depths:
         return None
-    found = table("How much of the network to train")
+    found = table()
     found.add_column("stages trained")
     found.add_column("trials", justify="right")
     found.add_column("median", justify="right", no_wrap=True)
@@ -39,7 +39,7 @@ def depths(summary: Summary, words: Words, width: int) -> RenderableType | None:
         )
         label = "0 (all frozen)" if one.unfrozen == 0 else str(one.unfrozen)
         found.add_row(label, str(one.trials), words.score(one.median), words.score(one.best), drawn)
-    return found
+    return section("How much of the network to train", found)
 
 
 def importance(summary: Summary, words: Words, width: int) -> RenderableType | None:
@@ -47,8 +47,8 @@ def importance(summary: Summary, words: Words, width: int) -> RenderableType | N
     if summary.importance is None:
         return None
     if summary.importance.withheld:
-        return Group(Text("What mattered", style="bold"), words.text(f"  {summary.importance.withheld}", "dim"))
-    found = table("What mattered for the score")
+        return section("What mattered for the score", words.text(summary.importance.withheld, "dim"))
+    found = table()
     found.add_column("parameter", overflow="fold")
     found.add_column("share", justify="right", no_wrap=True)
     found.add_column("", no_wrap=True)
@@ -58,7 +58,7 @@ def importance(summary: Summary, words: Words, width: int) -> RenderableType | N
         found.add_row(words.name(name), f"{100 * share:.0f} %", drawn)
     for branch in summary.importance.branches:
         _add_branch(found, branch, words, columns)
-    return found
+    return section("What mattered for the score", found)
 
 
 def classes(summary: Summary, words: Words, width: int) -> RenderableType | None:
@@ -66,7 +66,7 @@ def classes(summary: Summary, words: Words, width: int) -> RenderableType | None
     if summary.answers is None:
         return None
     names = summary.data.classes
-    found = table("Class by class (by models that did not train on the picture)")
+    found = table()
     found.add_column("", justify="right", style="dim")
     found.add_column("class", overflow="fold")
     found.add_column("pictures", justify="right")
@@ -77,9 +77,10 @@ def classes(summary: Summary, words: Words, width: int) -> RenderableType | None
         found.add_row(str(place), words.name(name, longest=32), str(one.support), *shares)
     digits = len(str(max(max(row) for row in summary.answers.confusion)))
     fits = len(names) * (max(digits, len(str(len(names)))) + 2) + 30 <= width
-    if len(names) <= MOST_CLASSES and fits:
-        return Group(found, _matrix(summary.answers, names, words))
-    return Group(found, _confusions(summary.answers, names, words))
+    fits = fits and len(names) <= MOST_CLASSES
+    confused = _matrix(summary.answers, names, words) if fits else _confusions(summary.answers, names, words)
+    title = "Class by class, answered by models that did not train on the picture"
+    return section(title, found, Text(), confused)
 
 
 def mistakes(summary: Summary, words: Words, width: int) -> RenderableType | None:
@@ -87,7 +88,7 @@ def mistakes(summary: Summary, words: Words, width: int) -> RenderableType | Non
     if summary.answers is None or not summary.answers.mistakes:
         return None
     shown = len(summary.answers.mistakes)
-    found = table(f"The surest {shown} of {plural(summary.answers.wrong, 'mistake')}")
+    found = table()
     found.add_column("file", overflow="fold")
     found.add_column("is", overflow="fold")
     found.add_column("taken for", overflow="fold")
@@ -96,7 +97,7 @@ def mistakes(summary: Summary, words: Words, width: int) -> RenderableType | Non
         file = words.name(one.file, longest=60 if width >= 80 else 40)
         true, predicted = words.name(one.truth, longest=24), words.name(one.predicted, longest=24)
         found.add_row(file, true, predicted, f"{100 * one.probability:.0f} %")
-    return found
+    return section(f"The surest {shown} of {plural(summary.answers.wrong, 'mistake')}", found)
 
 
 def time(summary: Summary, words: Words, width: int) -> RenderableType | None:
@@ -104,7 +105,8 @@ def time(summary: Summary, words: Words, width: int) -> RenderableType | None:
     if not summary.seconds:
         return None
     total = sum(summary.seconds.values())
-    found = table(f"Where {duration(total)} went")
+    title = f"Where {duration(total)} went"
+    found = table()
     found.add_column("phase")
     found.add_column("time", justify="right", no_wrap=True)
     found.add_column("", no_wrap=True)
@@ -113,7 +115,7 @@ def time(summary: Summary, words: Words, width: int) -> RenderableType | None:
         found.add_row(words.name(phase), duration(seconds), bar(share, BAR, ascii_only=words.ascii_only))
     cache = summary.cache
     if cache is None:
-        return found
+        return section(title, found)
     said = (
         f"The frozen parts were computed for {plural(cache.pictures, 'picture')} in {duration(cache.seconds)} "
         f"and read from the cache {plural(cache.hits, 'time')}."
@@ -123,14 +125,14 @@ def time(summary: Summary, words: Words, width: int) -> RenderableType | None:
             f" Without it they would have been computed for about {number(cache.pictures_without)}: "
             f"{duration(cache.seconds_saved)} more."
         )
-    return Group(found, words.text(said, "dim"))
+    return section(title, found, words.text(said, "dim"))
 
 
 def failures(summary: Summary, words: Words, width: int) -> RenderableType | None:
     """What failed, and why."""
     if not summary.failures:
         return None
-    found = table("What failed")
+    found = table()
     found.add_column("reason")
     found.add_column("trials", justify="right")
     found.add_column("first", overflow="fold")
@@ -138,7 +140,7 @@ def failures(summary: Summary, words: Words, width: int) -> RenderableType | Non
         numbers = [str(trial) for trial in one.trials[:MOST_NUMBERS]]
         which = f"{len(one.trials)} (trial {', '.join(numbers)}{', ...' if len(one.trials) > MOST_NUMBERS else ''})"
         found.add_row(words.name(one.reason.replace("_", " ")), which, words.name(one.detail, longest=160))
-    return found
+    return section("What failed", found)
 
 
 def _add_branch(found: Table, branch: Branch, words: Words, columns: int) -> None:
@@ -153,7 +155,7 @@ def _add_branch(found: Table, branch: Branch, words: Words, columns: int) -> Non
 
 
 def _matrix(answers: Answers, names: tuple[str, ...], words: Words) -> RenderableType:
-    found = table("What is taken for what (rows: what it is; columns: the answer)")
+    found = table()
     found.add_column("", justify="right", style="dim")
     found.add_column("", overflow="fold")
     for place in range(1, len(names) + 1):
@@ -161,7 +163,7 @@ def _matrix(answers: Answers, names: tuple[str, ...], words: Words) -> Renderabl
     for place, (name, row) in enumerate(zip(names, answers.confusion, strict=True), start=1):
         cells = [_count(count, right=column == place) for column, count in enumerate(row, start=1)]
         found.add_row(str(place), words.name(name, longest=24), *cells)
-    return found
+    return section("What is taken for what (rows: what it is; columns: the answer)", found)
 
 
 def _confusions(answers: Answers, names: tuple[str, ...], words: Words) -> RenderableType:
@@ -171,13 +173,13 @@ def _confusions(answers: Answers, names: tuple[str, ...], words: Words) -> Rende
         for answer, count in enumerate(row)
         if count and true != answer
     ]
-    found = table("Most frequent confusions")
+    found = table()
     found.add_column("is", overflow="fold")
     found.add_column("taken for", overflow="fold")
     found.add_column("pictures", justify="right")
     for count, true, answer in sorted(pairs, key=lambda pair: -pair[0])[:MOST_CONFUSIONS]:
         found.add_row(words.name(true, longest=32), words.name(answer, longest=32), str(count))
-    return found
+    return section("Most frequent confusions", found)
 
 
 def _count(count: int, *, right: bool) -> Text:

@@ -1,5 +1,6 @@
 """What a person wants to know first, in two sentences."""
 
+from tlsearch.records import TrialState
 from tlsearch.report.text import Words, join, plural, trained
 from tlsearch.report.values import Baseline, Best, Summary
 from tlsearch.stats import Verdict
@@ -11,6 +12,11 @@ EXPECTATION = {
     "log_loss": "a log loss of {score}",
 }
 MOST_NAMED = 4
+WHY_NOT = {
+    TrialState.COMPLETED: "has no stored answers",
+    TrialState.PRUNED: "was pruned",
+    TrialState.FAILED: "failed",
+}
 
 
 def headline(summary: Summary, words: Words) -> tuple[str, str]:
@@ -22,6 +28,17 @@ def headline(summary: Summary, words: Words) -> tuple[str, str]:
             "There is nothing to choose from.",
         )
     return _what_won(summary, summary.best, words), _by_how_much(summary, summary.best, words)
+
+
+def others_alike(best: Best) -> str:
+    """Which other trials could have been named as well; "" where there is none."""
+    others = [number for number in best.alike if number != best.entry.trial]
+    if not others:
+        return ""
+    named = f"{'trial' if len(others) == 1 else 'trials'} {join([str(n) for n in others])}"
+    if len(others) > MOST_NAMED:
+        named = plural(len(others), "other trial")
+    return f"From {named} it cannot be told apart; none of them is cheaper."
 
 
 def _what_won(summary: Summary, best: Best, words: Words) -> str:
@@ -40,33 +57,18 @@ def _what_won(summary: Summary, best: Best, words: Words) -> str:
 
 
 def _by_how_much(summary: Summary, best: Best, words: Words) -> str:
-    said = [_against(one, words) for one in summary.baselines if one.entry.trial != best.entry.trial]
-    compared = "; ".join(part for part in said if part)
-    alike = _alike(best)
-    if not compared:
-        return alike or "There was no baseline to compare it with."
-    compared = f"Against {compared}."
-    return f"{compared} {alike}" if alike else compared
+    others = [one for one in summary.baselines if one.entry.trial != best.entry.trial]
+    if not others:
+        return "There was no baseline to compare it with."
+    return f"It {join([_against(one, words) for one in others])}."
 
 
 def _against(baseline: Baseline, words: Words) -> str:
-    name = f"'{words.name(baseline.entry.name)}'"
-    if baseline.gain is None:
-        return f"{name} it cannot be compared, since that {baseline.entry.state.value}"
+    name = f'"{words.name(baseline.entry.name)}"'
     gain = baseline.gain
+    if gain is None:
+        return f"cannot be compared with {name}, which {WHY_NOT[baseline.entry.state]}"
     span = f"95 % sure: {words.gain(gain.low)} to {words.gain(gain.high)}"
     if gain.verdict is Verdict.ALIKE:
-        return f"{name} it cannot be told apart ({words.gain(gain.value)}; {span})"
-    return f"{name} it is {gain.verdict.value} by {words.size(gain.value)} ({span})"
-
-
-def _alike(best: Best) -> str:
-    others = [number for number in best.alike if number != best.entry.trial]
-    if not others:
-        return ""
-    named = (
-        f"trial{'s' if len(others) > 1 else ''} {join([str(n) for n in others])}"
-        if len(others) <= MOST_NAMED
-        else plural(len(others), "other trial")
-    )
-    return f"From {named} it cannot be told apart, and it is the cheapest of them."
+        return f"cannot be told apart from {name} ({words.gain(gain.value)}; {span})"
+    return f"is {gain.verdict.value} than {name} by {words.size(gain.value)} ({span})"

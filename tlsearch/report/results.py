@@ -7,22 +7,22 @@ from rich.text import Text
 
 from tlsearch.report.charts import axis_of, span
 from tlsearch.report.text import NOTHING, Words, duration, number, plural
-from tlsearch.report.values import Entry, Summary
+from tlsearch.report.values import Baseline, Entry, Summary
 from tlsearch.stats import Interval, Verdict
 
 WIDE = 100  # columns from which tables show everything
+NARROW = 72  # columns below which tables show the least
 VERDICT_STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.ALIKE: "yellow"}
 
 
-def table(title: str) -> Table:
+def table() -> Table:
     """An empty table in the report's style."""
-    return Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        header_style="dim",
-        pad_edge=False,
-    )
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
+
+
+def section(title: str, *parts: RenderableType) -> RenderableType:
+    """A titled part of the report."""
+    return Group(Text(title, style="bold"), *parts)
 
 
 def how_sure(summary: Summary, words: Words, width: int) -> RenderableType | None:
@@ -30,7 +30,7 @@ def how_sure(summary: Summary, words: Words, width: int) -> RenderableType | Non
     rows = _measurements(summary, words)
     if not rows:
         return None
-    found = table("How good it is, and how sure that is")
+    found = table()
     found.add_column("measured on")
     found.add_column("score", justify="right", no_wrap=True)
     found.add_column("95 % sure", justify="right", no_wrap=True)
@@ -52,7 +52,7 @@ def how_sure(summary: Summary, words: Words, width: int) -> RenderableType | Non
                 )
             )
         found.add_row(*cells)
-    return Group(found, *_remarks(summary, words))
+    return section("How good it is, and how sure that is", found, *_remarks(summary, words))
 
 
 def baselines(summary: Summary, words: Words, width: int) -> RenderableType | None:
@@ -63,42 +63,33 @@ def baselines(summary: Summary, words: Words, width: int) -> RenderableType | No
         rows.append((words.text(f"best frozen network, linear head (trial {shown.trial})"), summary.frozen_linear))
     if not rows:
         return None
-    found = table("Against the baselines")
-    for column in ("recipe", "its score", "gain", "95 % sure", "the search is"):
-        found.add_column(column, justify="left" if column in ("recipe", "the search is") else "right")
+    found = table()
+    found.add_column("recipe", overflow="fold")
+    if width >= NARROW:
+        found.add_column("its score", justify="right", no_wrap=True)
+    found.add_column("gain", justify="right", no_wrap=True)
+    found.add_column("95 % sure", justify="right", no_wrap=True)
+    found.add_column("the search is")
     for name, one in rows:
-        if one.gain is None:
-            state = one.entry.state.value
-            found.add_row(name, words.score(one.entry.score), NOTHING, NOTHING, words.name(state))
-            continue
-        gain = one.gain
-        found.add_row(
-            name,
-            words.score(one.entry.score),
-            words.gain(gain.value),
-            f"{words.gain(gain.low)} to {words.gain(gain.high)}",
-            Text(gain.verdict.value, style=VERDICT_STYLES[gain.verdict]),
-        )
+        scored = [words.score(one.entry.score)] if width >= NARROW else []
+        found.add_row(name, *scored, *_gain(one, words))
     unit = "points" if words.is_share else "log loss saved"
     note = f"Gains are in {unit}, with the luck of picking the best taken out."
-    return Group(found, Text(note, style="dim"))
+    return section("Against the baselines", found, Text(note, style="dim"))
 
 
 def leaderboard(summary: Summary, words: Words, width: int) -> RenderableType | None:
     """The ranking by plain score."""
     if not summary.leaderboard:
         return None
-    wide = width >= WIDE
-    found = table("Ranking while searching")
-    found.add_column("trial", justify="right")
-    found.add_column("score", justify="right", no_wrap=True)
-    found.add_column("again" if wide else "", justify="right", no_wrap=True)
+    wide, medium = width >= WIDE, width >= NARROW
+    found = table()
+    for column in ("trial", "score", *(["again"] if medium else [])):
+        found.add_column(column, justify="right", no_wrap=True)
     found.add_column("network", overflow="fold")
     found.add_column("head", overflow="fold")
-    found.add_column("trained" if wide else "tr.", justify="right", no_wrap=True)
-    if wide:
-        for column in ("epochs", "rate", "time"):
-            found.add_column(column, justify="right", no_wrap=True)
+    for column in ("trained", *(["epochs", "learning rate", "time"] if wide else [])):
+        found.add_column(column, justify="right", no_wrap=True)
     found.add_column("", no_wrap=True)
     alike = set(summary.best.alike) if summary.best else set()
     winner = summary.best.entry.trial if summary.best else None
@@ -106,7 +97,7 @@ def leaderboard(summary: Summary, words: Words, width: int) -> RenderableType | 
         cells: list[RenderableType] = [
             str(entry.trial),
             words.score(entry.score),
-            _again(entry, words),
+            *([_again(entry, words)] if medium else []),
             words.name(entry.backbone, longest=32),
             words.name(entry.head, longest=16),
             _trained(entry),
@@ -114,18 +105,17 @@ def leaderboard(summary: Summary, words: Words, width: int) -> RenderableType | 
         if wide:
             cells += [str(entry.epochs), f"{entry.learning_rate:.2g}", duration(entry.seconds)]
         found.add_row(*cells, _mark(entry, winner, alike), style="bold" if entry.trial == winner else "")
-    note = (
-        "trained: stages trained of all; again: scored again with other folds and seeds; "
-        "=: cannot be told apart from the best."
-    )
-    return Group(found, Text(note, style="dim"))
+    note = "Trained: how many stages of all. =: cannot be told apart from the best."
+    if medium:
+        note += " Again: scored again with other folds and seeds."
+    return section("Ranking while searching", found, Text(note, style="dim"))
 
 
 def networks(summary: Summary, words: Words, width: int) -> RenderableType | None:
     """How each network did; the same network in two frameworks is one line."""
     if not summary.backbones:
         return None
-    found = table("Networks")
+    found = table()
     found.add_column("network", overflow="fold")
     found.add_column("weights", overflow="fold")
     found.add_column("trials", justify="right")
@@ -140,7 +130,7 @@ def networks(summary: Summary, words: Words, width: int) -> RenderableType | Non
             weights.append("\n")
             weights.append_text(words.name(one.trained_on, "dim", longest=120))
         found.add_row(name, weights, str(one.completed), words.score(one.best), words.score(one.median))
-    return found
+    return section("Networks", found)
 
 
 def _measurements(summary: Summary, words: Words) -> list[tuple[Text, float, Interval]]:
@@ -183,6 +173,14 @@ def _remarks(summary: Summary, words: Words) -> list[Text]:
     covered = "The intervals cover other pictures taken the same way, not a new camera or place."
     said.append(words.text(covered, "dim"))
     return said
+
+
+def _gain(baseline: Baseline, words: Words) -> tuple[RenderableType, ...]:
+    gain = baseline.gain
+    if gain is None:
+        return NOTHING, NOTHING, words.text(f"not comparable: {baseline.entry.state.value}")
+    span_of_gain = f"{words.gain(gain.low)} to {words.gain(gain.high)}"
+    return words.gain(gain.value), span_of_gain, Text(gain.verdict.value, style=VERDICT_STYLES[gain.verdict])
 
 
 def _again(entry: Entry, words: Words) -> str:

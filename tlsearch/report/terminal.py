@@ -1,12 +1,11 @@
 """A summary on a terminal: first what a person wants to know, then what it rests on."""
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
 from tlsearch.report import details, results
-from tlsearch.report.headline import headline
+from tlsearch.report.headline import headline, others_alike
 from tlsearch.report.text import Words, plural
 from tlsearch.report.values import Summary
 
@@ -31,13 +30,16 @@ def render(summary: Summary, console: Console) -> None:
     won, compared = headline(summary, words)
     console.print(words.text(won, "bold"))
     console.print(words.text(compared))
+    if summary.best is not None and (alike := others_alike(summary.best)):
+        console.print(words.text(alike))
     console.print()
     for line in _notices(summary, words):
         console.print(line)
     for section in SECTIONS:
         drawn = section(summary, words, console.width)
         if drawn is not None:
-            console.print(Padding(drawn, (1, 0, 0, 0)))
+            console.print()
+            console.print(drawn)
 
 
 def _notices(summary: Summary, words: Words) -> list[Text]:
@@ -65,5 +67,5 @@ def _what_was_searched(summary: Summary) -> str:
     return (
         f"{counts.counted}{of} trials: {counts.completed} completed, {counts.pruned} pruned early, "
         f"{counts.failed} failed{beside}. {plural(data.development, 'picture')} of "
-        f"{plural(len(data.classes), 'class', 'classes')} judged in {folds}, {data.holdout} kept back."
+        f"{plural(len(data.classes), 'class', 'classes')} scored in {folds}, {data.holdout} kept back."
     )

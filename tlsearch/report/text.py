@@ -74,14 +74,14 @@ class Words:
         return Text(shown, style=style)
 
 
-def duration(seconds: float) -> str:
-    """`0.4 s`, `42 s`, `3 min 20 s`, `1 h 5 min`."""
-    if seconds < 9.95:
+def duration(seconds: float, *, whole: bool = False) -> str:
+    """`0.4 s`, `42 s`, `3 min 20 s`, `1 h 5 min`; `whole` where tenths would only flicker."""
+    if seconds < 9.95 and not whole:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
+    rounded = round(seconds)
+    if rounded < 60:
+        return f"{rounded} s"
+    minutes, rest = divmod(rounded, 60)
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
