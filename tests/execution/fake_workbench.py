@@ -19,6 +19,10 @@ from tlsearch.work import Job, JobKind, Progress, Row, RowResult, WorkerContext
 Emit = Callable[[EpochRecord | RowResult | Progress], None]
 
 
+class BrokenWorkbenchError(Exception):
+    """No fault of a row."""
+
+
 class FakeWorkbench:
     """Trains nothing, for 20 ms a row."""
 
@@ -33,12 +37,15 @@ class FakeWorkbench:
             ))  # fmt: skip
             time.sleep(0.02)
             try:
-                misbehave(row.recipe.head_params)
+                note = misbehave(row.recipe.head_params)
+            except BrokenWorkbenchError:
+                raise
             except Exception as error:
                 emit(self._result(job, row, state=TrialState.FAILED, reason=FailureReason.EXCEPTION, detail=str(error)))
                 continue
             score = row.recipe.head_params.get("score", 0.5)
-            emit(self._result(job, row, state=TrialState.COMPLETED, score=score, log_probs=self._log_probs(row)))
+            log_probs = self._log_probs(row)
+            emit(self._result(job, row, state=TrialState.COMPLETED, score=score, log_probs=log_probs, detail=note))
 
     def _result(self, job: Job, row: Row, **rest: Any) -> RowResult:
         return RowResult(
@@ -66,7 +73,8 @@ def open_never(context: WorkerContext) -> FakeWorkbench:
         time.sleep(1)
 
 
-def misbehave(params: dict[str, Any]) -> None:
+def misbehave(params: dict[str, Any]) -> str:
+    """Do what the row says; returns what it has to tell."""
     match params.get("does"):
         case "raises":
             raise ValueError("a bad trial")
@@ -88,20 +96,25 @@ def misbehave(params: dict[str, Any]) -> None:
             os.write(2, b"\xc3\x28 no text\n")
         case "forks":
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-            Path(params["pid_file"]).write_text(str(child.pid))
-            if params.get("then") == "dies":
-                os.kill(os.getpid(), signal.SIGKILL)
-        case "exhausts memory":
-            raise MemoryError
+            note = Path(params["pid_file"])
+            note.with_suffix(".new").write_text(f"{os.getpid()} {child.pid}")
+            note.with_suffix(".new").replace(note)
+            misbehave({"does": params["then"]})
+        case "breaks the workbench":
+            raise BrokenWorkbenchError("the device is gone")
+        case "tells its surroundings":
+            return f"{os.environ['KERAS_BACKEND']} {os.environ['OMP_NUM_THREADS']} {sys.executable}"
+    return ""
 
 
 def context(**changes: Any) -> WorkerContext:
     """A study of three classes and six development pictures."""
     values: dict[str, Any] = {
-        "study": "fake", "seed": 1, "metric": "accuracy", "classes": ("a", "b", "c"), "pixels": "", "pixels_digest": "d",
-        "labels": (0, 1, 2, 0, 1, 2), "development": tuple(range(6)), "holdout": (), "folds": ((0, 1, 0, 1, 0, 1),),
-        "backbones": {}, "augments": ("none",), "views": 1, "unfrozen": (0,), "device": "cpu", "threads": 1, "cache": "",
-        "cache_bytes": 0, "models": "", "deterministic": False, "plugins": (), "versions": {}, "dataset": {},
+        "study": "fake", "seed": 1, "metric": "accuracy", "classes": ("a", "b", "c"), "labels": (0, 1, 2, 0, 1, 2),
+        "development": tuple(range(6)), "holdout": (), "folds": ((0, 1, 0, 1, 0, 1),), "deterministic": False,
+        "pixels": "", "pixels_digest": "d", "cache": "", "cache_bytes": 0, "models": "", "backbones": {},
+        "augments": ("none",), "views": 1, "unfrozen": (0,), "device": "cpu", "threads": 1, "plugins": (),
+        "versions": {}, "dataset": {},
     }  # fmt: skip
     return WorkerContext(**{**values, **changes})
 
