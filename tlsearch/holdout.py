@@ -1,6 +1,7 @@
 """The holdout: opened once, under the study's lock, for one final model."""
 
 import contextlib
+import io
 import json
 import zipfile
 from dataclasses import asdict, dataclass
@@ -114,7 +115,8 @@ def read_final(folder: Path) -> dict[str, Any]:
 def read_answers(path: Path) -> SavedAnswers:
     """Read `development.npz` or, after the opening, `holdout.npz`; raises TlsearchError where it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # through memory: of a damaged file numpy leaves the handle open
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return SavedAnswers(index=arrays["index"], log_probs=arrays["log_probs"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise TlsearchError(

@@ -102,14 +102,15 @@ def _data(manifest: Manifest, facts: StudyFacts) -> list[str]:
 
 def _training(manifest: Manifest, facts: StudyFacts, final: Mapping[str, Any]) -> list[str]:
     recipe, weights = final["recipe"], manifest.weights
+    origin = "random weights" if weights.source == "random" else f"weights '{plain(weights.source)}'"
+    learned = f", trained on {plain(weights.trained_on)}" if weights.trained_on else ""
     lines = [
         "## How it was made",
         "",
         f"tlsearch {manifest.tlsearch}, study '{plain(facts.name)}', trial {manifest.trial}: the winner of "
         f"{facts.counted} configurations, fitted on all development pictures.",
         "",
-        f"- backbone: {plain(weights.backbone)}, weights '{plain(weights.source)}' trained on "
-        f"{plain(weights.trained_on or 'nothing: random')}",
+        f"- backbone: {plain(weights.backbone)}, {origin}{learned}",
         f"- head: {plain(recipe['head'])} {plain(_pairs(recipe['head_params']))}".rstrip(),
     ]
     if recipe.get("freeze_until"):
@@ -145,11 +146,13 @@ def _usage(manifest: Manifest) -> list[str]:
 
 
 def _limits(manifest: Manifest, facts: StudyFacts) -> list[str]:
+    unknown = "none were used" if manifest.weights.source == "random" else "unknown"
+    weights_license = plain(manifest.weights.license) or unknown
     calibrated = "not calibrated" if manifest.temperature == 1.0 else "calibrated by a temperature"
     return [
         "## Licenses and limits",
         "",
-        f"- pretrained weights: {plain(manifest.weights.license) or 'none were used'}",
+        f"- pretrained weights: {weights_license}",
         *([f"- pictures: {plain(facts.license)}"] if facts.license else []),
         "- It always answers with one of its classes, also for a picture that shows none of them.",
         f"- Its probabilities are {calibrated}.",

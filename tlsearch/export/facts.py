@@ -27,6 +27,7 @@ class StudyFacts:
         license: Of the pictures, where known.
         counted: Trials that competed.
         estimate: JSON of `stats.SelectionEstimate`: the score to expect, corrected for the choosing; {} where none.
+        outdated: Whether trials ended after this model was chosen, so that another may win.
     """
 
     name: str
@@ -41,6 +42,7 @@ class StudyFacts:
     license: str = ""
     counted: int = 0
     estimate: Mapping[str, Json]
+    outdated: bool = False
 
 
 def study_facts(store: Store, name: str) -> StudyFacts:
@@ -56,13 +58,16 @@ def study_facts(store: Store, name: str) -> StudyFacts:
     trials = store.trials(name)
     if not any(trial.state is TrialState.COMPLETED for trial in trials):
         raise nothing_completed(name, trials)
-    fitted = store.events(name, kinds=["final_fitted"])
-    if not fitted:
+    chosen = next(reversed(store.events(name, kinds=["chosen"])), None)
+    fitted = [
+        e for e in store.events(name, kinds=["final_fitted"]) if chosen and e.data["trial"] == chosen.data["trial"]
+    ]
+    if chosen is None or not fitted:
         raise TlsearchError(
             f"study '{name}' has no final model yet: its run did not come to an end",
             hint="continue it with the same tlsearch run command",
         )
-    chosen = store.events(name, kinds=["chosen"])
+    later = store.events(name, kinds=["told"])
     context = record.context
     return StudyFacts(
         name=name,
@@ -76,7 +81,8 @@ def study_facts(store: Store, name: str) -> StudyFacts:
         notes=tuple(context["notes"]),
         license=context.get("license", ""),
         counted=sum(trial.counted for trial in trials),
-        estimate=chosen[-1].data.get("estimate") or {} if chosen else {},
+        estimate=chosen.data.get("estimate") or {},
+        outdated=bool(later) and later[-1].seq > chosen.seq,
     )
 
 

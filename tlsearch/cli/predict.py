@@ -1,0 +1,64 @@
+"""`tlsearch predict`: what pictures show, by a bundle whose every file is checked first. Loads no torch."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from tlsearch.cli.output import line, out, plain_table, print_json
+from tlsearch.errors import DataError
+from tlsearch.export.manifest import BundleError, read_manifest, verify_files
+from tlsearch.export.predict_template import MODEL_FILE, Classifier, PredictError, answer
+
+
+def predict_command(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder that export-best wrote.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Picture files.")],
+    top: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for programs.")] = False,
+) -> None:
+    """Name what pictures show, with an exported model."""
+    items = predict(bundle, images, top=top)
+    if as_json:
+        print_json(items)
+    else:
+        _show(items, out())
+    unreadable = [item for item in items if "error" in item]
+    if unreadable:
+        told = "; ".join(item["error"] for item in unreadable[:3])
+        more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
+        raise DataError(f"{len(unreadable)} of {len(items)} pictures have no answer: {told}{more}")
+
+
+def predict(bundle: Path, images: list[Path], *, top: int = 3) -> list[dict[str, Any]]:
+    """Check a bundle and ask it about pictures.
+
+    Returns:
+        For each picture `{"image", "top": [{"label", "probability"}]}`, or `{"image", "error"}`.
+
+    Raises:
+        BundleError: Where the bundle is not whole, or holds no network that runs here.
+    """
+    manifest = read_manifest(bundle)
+    verify_files(bundle, manifest)
+    if MODEL_FILE not in manifest.files:
+        raise BundleError(f"bundle {bundle} has no {MODEL_FILE}", hint="export it again with --format onnx")
+    try:
+        classifier = Classifier.open(bundle)
+    except PredictError as error:
+        raise BundleError(str(error)) from error
+    return [answer(classifier, image, top) for image in images]
+
+
+def _show(items: list[dict[str, Any]], console: Console) -> None:
+    table = plain_table("picture", "shows", "", "or")
+    for item in items:
+        if "error" in item:
+            continue
+        first, *others = item["top"]
+        rest = ", ".join(f"{entry['label']} {entry['probability']:.1%}" for entry in others)
+        share = f"{first['probability']:.1%}"
+        table.add_row(line(item["image"]), line((first["label"], "bold")), share, line((rest, "dim")))
+    if table.row_count:
+        console.print(table)

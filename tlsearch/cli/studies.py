@@ -1,0 +1,83 @@
+"""Where a command takes STUDY: a TOML file, a name under `runs/`, or nothing for the newest run."""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlsearch.errors import StoreError, UnknownNameError
+from tlsearch.paths import DATABASE, newest_run, run_folder
+from tlsearch.store.store import Store
+from tlsearch.text import did_you_mean, safe
+
+STORE_VARIABLE = "TLSEARCH_STORE_URL"
+LOCK = "study.lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredStudy:
+    """A study that a run left behind.
+
+    Args:
+        name: As the store knows it.
+        store: The store's URL.
+        folder: Of the run.
+        lock: What the one process that writes the study holds.
+    """
+
+    name: str
+    store: str
+    folder: Path
+    lock: Path
+
+
+def find_study(study: str | None, store: str | None = None) -> StoredStudy:
+    """Find what a command's STUDY and `--store` name.
+
+    Raises:
+        UnknownNameError: Where there is no such run.
+        StoreError: Where the store cannot be read.
+    """
+    url = store or os.environ.get(STORE_VARIABLE)
+    name, folder = _named(study)
+    if url is not None:
+        folder = None  # the newest run has nothing to do with a store that was named
+    else:
+        if folder is None:
+            raise UnknownNameError("there is no run yet", hint="start one with tlsearch run STUDY.toml")
+        if not (folder / DATABASE).is_file():
+            shown = safe(name or folder.name)
+            raise UnknownNameError(f"study '{shown}' has no run in {folder}{_close(shown)}", hint="see ls runs")
+        url = f"sqlite:///{folder / DATABASE}"
+    with Store.open(url, readonly=True) as opened:
+        known = [record.name for record in opened.studies()]
+    if name is None:
+        name = known[-1] if known else ""
+    matching = [stored for stored in known if stored == name or run_folder(stored) == run_folder(name)]
+    if not matching:
+        raise StoreError(f"the store has no study '{safe(name)}'{did_you_mean(name, known)}")
+    folder = folder or run_folder(matching[0])
+    return StoredStudy(name=matching[0], store=url, folder=folder, lock=folder / LOCK)
+
+
+def _named(study: str | None) -> tuple[str | None, Path | None]:
+    """The study's name, where it is known before the store is opened, and its folder."""
+    if study is None:
+        return None, newest_run()
+    name = study
+    if study.endswith(".toml"):
+        name = _name_in(Path(study))
+    return name, run_folder(name)
+
+
+def _name_in(path: Path) -> str:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return str(table["study"]["name"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnknownNameError(f"{path} is no study file: {type(error).__name__}: {error}") from error
+
+
+def _close(name: str) -> str:
+    known = [folder.name for folder in run_folder(name).parent.glob("*") if folder.is_dir()]
+    return did_you_mean(name, known)
