@@ -52,8 +52,8 @@ class SearchSpace:
             metric: Resolved, as in the study file's words.
 
         Raises:
-            StudyFileError: Unknown heads or parameters, values that a plugin refuses, fractions where whole
-                numbers are needed; all of them at once.
+            StudyFileError: Unknown heads or parameters, all of them at once. Values are checked where a study file is
+                read.
         """
         return cls(dimensions=build_dimensions(config, backbones, heads), metric=metric)
 

@@ -1,0 +1,141 @@
+import math
+from dataclasses import replace
+
+import pytest
+from search_world import BACKBONES, PROBES, SET, config, play, space_of
+
+from tlsearch.records import FailureReason, TrialKind, TrialRecord, TrialState
+from tlsearch.search import SearchSpace, next_round
+from tlsearch.search.sampler import HISTORY, Asker, derived_seed
+
+
+def completed(space: SearchSpace, number: int, params: dict, score: float) -> TrialRecord:
+    recipe = space.recipe(params).to_json()
+    return TrialRecord(
+        number=number,
+        kind=TrialKind.SEARCH,
+        state=TrialState.COMPLETED,
+        params=params,
+        recipe=recipe,
+        score=score,
+    )
+
+
+def near_the_edge(reason: FailureReason) -> tuple[SearchSpace, list[TrialRecord]]:
+    """A history in which a larger learning rate is better, until it fails: above 0.1."""
+    rates = {"low": 1e-4, "high": 10.0, "log": True}
+    study = config(search={**SET, "head": {"linear": {"learning_rate": rates, "dropout": 0.0}}})
+    space = space_of(study, BACKBONES[:1])
+    asker = Asker(space, (), sampler="random", seed=3)
+    history = []
+    for number in range(40):
+        params = asker.ask()
+        rate = float(params["linear.learning_rate"])
+        record = completed(space, number, params, score=math.log10(rate))
+        if rate > 0.1:
+            record = replace(record, state=TrialState.FAILED, score=None, reason=reason)
+        history.append(record)
+    return space, history
+
+
+def asked(space: SearchSpace, history: list[TrialRecord], count: int = 30) -> list[dict]:
+    asker = Asker(space, history, sampler="tpe", seed=11)
+    return [asker.ask() for _ in range(count)]
+
+
+@pytest.mark.parametrize("reason", [FailureReason.NON_FINITE, FailureReason.OUT_OF_MEMORY])
+def test_where_values_brought_failure_is_avoided(reason: FailureReason) -> None:
+    def beyond_the_edge(reason: FailureReason) -> int:
+        space, history = near_the_edge(reason)
+        found = [Asker(space, history, sampler="tpe", seed=seed).ask() for seed in range(10)]
+        return sum(params["linear.learning_rate"] > 0.2 for params in found)
+
+    assert beyond_the_edge(reason) == 0
+    assert beyond_the_edge(FailureReason.EXCEPTION) > 5  # which says nothing about learning rates
+
+
+def test_a_history_of_failures_alone_can_be_told() -> None:
+    space, history = near_the_edge(FailureReason.NON_FINITE)
+    failed = [record for record in history if record.state is TrialState.FAILED]
+
+    assert len(failed) >= 10
+    assert len(asked(space, failed, 5)) == 5
+
+
+def test_a_sampler_prefers_what_scored_best() -> None:
+    space = space_of(config(), BACKBONES[:2])
+    draw = Asker(space, (), sampler="random", seed=5)
+    history = []
+    for number in range(60):
+        params = draw.ask()
+        score = {"small": 0.5, "middle": 0.7}[params["backbone"]] + 0.03 * params["unfrozen"]
+        history.append(completed(space, number, params, score))
+
+    found = asked(space, history)
+
+    assert sum(p["backbone"] == "middle" for p in found) >= 24
+    assert sum(p["unfrozen"] for p in found) / len(found) > 2.5
+
+
+def test_trials_in_flight_keep_the_sampler_away() -> None:
+    space = space_of(config(search={**SET, "epochs": {"low": 1, "high": 40}}), BACKBONES[:1])
+    history = [
+        completed(space, n, {"epochs": epochs}, score=1 - abs(epochs - 20) / 40)
+        for n, epochs in enumerate(range(1, 41, 2))
+    ]
+    running = [
+        replace(completed(space, 20 + n, {"epochs": epochs}, 0.0), state=TrialState.RUNNING, score=None)
+        for n, epochs in enumerate(range(17, 26))
+    ]
+
+    def near(found: list[dict]) -> int:
+        return sum(17 <= params["epochs"] <= 25 for params in found)
+
+    assert near(asked(space, [*history, *running], 6)) < near(asked(space, history, 6))
+
+
+def test_only_the_best_and_the_newest_are_told() -> None:
+    space = space_of(config(search={**SET, "epochs": {"low": 1, "high": 500}}), BACKBONES[:1])
+    history = [
+        completed(space, n, {"epochs": n + 1}, score=1.0 if n % 4 == 0 and n < 400 else n / 1000) for n in range(500)
+    ]
+    forgotten = [r for r in history if r.number < 400 and r.number % 4]
+
+    assert len(history) - len(forgotten) == HISTORY
+    changed = [replace(r, score=0.0) if r in forgotten else r for r in history]
+    assert asked(space, changed, 3) == asked(space, history, 3)
+
+
+def test_what_lies_outside_the_space_is_not_told() -> None:
+    space = space_of(config(search={**SET, "epochs": {"low": 1, "high": 40}}), BACKBONES[:1])
+    history = [completed(space, n, {"epochs": n + 1}, score=n / 20) for n in range(20)]
+    baseline = replace(history[0], number=20, kind=TrialKind.BASELINE, params={}, score=5.0)
+    stranger = replace(history[0], number=21, params={"epochs": 99}, score=5.0)
+
+    assert asked(space, [*history, baseline, stranger], 3) == asked(space, history, 3)
+
+
+def test_a_baseline_inside_the_space_is_told() -> None:
+    table = {"name": "ours", "backbone": "small", "epochs": 7, "batch_size": 16, "weight_decay": 1e-4}
+    study = config(search={**SET, "epochs": {"low": 1, "high": 40}}, baselines=[{**table, "learning_rate": 0.01}])
+    space = space_of(study, BACKBONES[:1])
+
+    (baseline, *_) = next_round(space, [], config=study, probe_scores=PROBES, room=1)
+
+    assert baseline.kind is TrialKind.BASELINE
+    assert baseline.params == {"epochs": 7}
+
+
+def test_seeds_differ_between_rounds_and_studies() -> None:
+    seeds = {derived_seed(seed, trials) for seed in range(5) for trials in range(20)}
+
+    assert len(seeds) == 100
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_a_sampler_says_nothing(capfd) -> None:
+    study = config(trials=12)
+    play(study, space=lambda: space_of(study))
+
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
