@@ -143,6 +143,24 @@ def test_ending_an_ended_attempt_changes_nothing(
     assert store.attempts("celebs")[0].reason is None
 
 
+def test_a_trial_that_no_result_will_come_of_fails_with_its_live_attempt(
+    store: Store, make_trials: MakeTrials, make_result: MakeResult
+) -> None:
+    store.add_trials("celebs", make_trials(2))
+    store.start_attempts("celebs", "j1", [(0, 1), (1, 1)])
+    late = make_result(0)
+    store.record("celebs", [make_result(1)])
+    for number in (0, 1):
+        store.fail_trial("celebs", number, FailureReason.KILLED, "three workers died of it")
+    failed, completed = store.trials("celebs")
+    assert (failed.state, failed.reason) == (TrialState.FAILED, FailureReason.KILLED)
+    assert failed.detail == "three workers died of it"
+    assert completed.state is TrialState.COMPLETED
+    assert completed.reason is None
+    assert store.open_attempts("celebs") == []
+    assert store.record("celebs", [late]) == [late]
+
+
 def test_an_attempt_is_dispatched_once(store: Store, make_trials: MakeTrials) -> None:
     store.add_trials("celebs", make_trials(1))
     store.start_attempts("celebs", "j1", [(0, 1)])

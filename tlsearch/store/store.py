@@ -170,6 +170,20 @@ class Store:
 
         self._transactions.run(work)
 
+    def fail_trial(self, study: str, number: int, reason: FailureReason, detail: str) -> None:
+        """Fail a trial that no result will come of, with its live attempts; an ended one is left as it is."""
+
+        def work(c: Connection) -> None:
+            key = self._id(c, study)
+            why = {"reason": reason, "detail": detail}
+            live = (attempts.c.study == key, attempts.c.trial == number, attempts.c.ended.is_(None))
+            c.execute(update(attempts).where(*live).values(ended=now(), **why))
+            open_states = trials.c.state.in_([TrialState.WAITING, TrialState.RUNNING])
+            mine = (trials.c.study == key, trials.c.number == number, open_states)
+            c.execute(update(trials).where(*mine).values(state=TrialState.FAILED, **why))
+
+        self._transactions.run(work)
+
     def record(self, study: str, results: Sequence[RowResult], seen: Sequence[EpochRecord] = ()) -> list[RowResult]:
         """Take results in, all in one transaction: attempts end, trials get their outcome and predictions.
 
