@@ -55,7 +55,7 @@ def test_the_panel_says_what_is_left_what_is_best_and_what_runs() -> None:
         "15 of 60, 45 left",
         "1 min 40 s of 5 min, 3 min 20 s left",
         "91.7 %  trial 7",
-        "trial 16: mobilenet_v2, mlp, 2 stages trained, 4 s",
+        "trial 16, 4 s: mobilenet_v2, mlp, 2 stages trained",
         "efficientnet_lite0: 240 of 480 pictures",
         "12.3 trials a minute, 2 pruned, 1 failed",
         "95 hits in 100 reads, 95 %",

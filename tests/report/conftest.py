@@ -176,14 +176,16 @@ def finished_run(records: Records) -> Records:
         records.add(LITE, skill=None, unfrozen=4, **failed)
     records.add(KERAS, skill=None, unfrozen=4, state=TrialState.PRUNED, detail="below the median")
     records.add(KERAS, skill=None, state=TrialState.RUNNING)
+    goodness = -0.35 if records.metric == "log_loss" else 0.91
     for repeat in (1, 2):
         for trial in (11, 12, 13):
-            records.confirmations.append(ConfirmationRecord(trial=trial, repeat=repeat, score=0.9 + 0.01 * repeat))
+            records.confirmations.append(ConfirmationRecord(trial=trial, repeat=repeat, score=goodness + 0.01 * repeat))
     for phase, seconds in (("data", 3.1), ("features", 41.0), ("search", 154.0), ("confirmation", 31.0)):
         records.tell("phase_timed", phase=phase, seconds=seconds)
     records.choose(13, alike=(11, 12, 13))
     records.tell("phase_timed", phase="search", seconds=6.0)
-    records.tell("truth_scored", n=5000, score=0.912, accuracy=0.912, low=0.904, high=0.9195)
+    ends = {"low": goodness - 0.008, "high": goodness + 0.0075}
+    records.tell("truth_scored", n=5000, score=goodness, accuracy=0.91, **ends)
     records.tell("cache", hits=310, misses=12, images=1440, seconds=38.0)
     importance = {
         "shared": {"unfrozen": 0.52, "backbone": 0.31, "epochs": 0.17},

@@ -161,7 +161,7 @@ def _best(state: LiveState, words: Words) -> Text:
 
 def _now(state: LiveState, words: Words, columns: int, passed: float) -> list[Text]:
     lines = [
-        words.text(f"trial {one.number}: {one.what}, {duration(one.seconds + passed, whole=True)}")
+        words.text(f"trial {one.number}, {duration(one.seconds + passed, whole=True)}: {one.what}")
         for one in state.running[:SHOWN_RUNNING]
     ]
     more = len(state.running) - SHOWN_RUNNING
