@@ -1,9 +1,7 @@
-"""What to try next: the only importer of optuna.
-
-`search.importance` is imported where a run ends: it loads scikit-learn, which takes longer than all the rest.
-"""
+"""What to try next: the only importer of optuna."""
 
 from tlsearch.search.baselines import baseline_recipe, baselines_left_out
+from tlsearch.search.importance import parameter_importance
 from tlsearch.search.jobs import Proposal, SpaceExhausted, next_round
 from tlsearch.search.racing import prune_threshold
 from tlsearch.search.space import SearchSpace, differences
@@ -16,5 +14,6 @@ __all__ = [
     "baselines_left_out",
     "differences",
     "next_round",
+    "parameter_importance",
     "prune_threshold",
 ]

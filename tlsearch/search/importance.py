@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Sequence
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
 from tlsearch.search.sampler import frozen_trials, quiet
@@ -81,6 +80,9 @@ def _branches(space: SearchSpace, counted: Sequence[TrialRecord]) -> dict[str, J
 
 def _shares(space: SearchSpace, records: Sequence[TrialRecord], names: Iterable[str]) -> dict[str, float]:
     """Shares that sum to 1, largest first."""
+    # loads scikit-learn, which takes seconds: only where a run ends
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
     with quiet():
         study = optuna.create_study(direction="maximize")
         study.add_trials(frozen_trials(space, records))
