@@ -85,6 +85,9 @@ def check_frozen_stages_stay_frozen(spec: BackboneSpec) -> None:
     """A training step of the later half changes neither weights nor BatchNorm statistics of the earlier."""
     loaded = _built(spec)
     stages = loaded.backbone.stages
+    owners = Counter(id(p) for stage in stages for p in stage.parameters())
+    shared = sum(count > 1 for count in owners.values())
+    require(shared == 0, f"{spec.name}: {shared} parameters belong to two stages: freezing one would freeze both")
     cut = len(stages) // 2
     prefix, suffix = nn.Sequential(*stages[:cut]), nn.Sequential(*stages[cut:], loaded.backbone.pool)
     trained = [p.requires_grad_() for weights in loaded.weights[cut:] for p in weights]
@@ -92,7 +95,8 @@ def check_frozen_stages_stay_frozen(spec: BackboneSpec) -> None:
     suffix.train()
     prefix.eval()
     loss = suffix(prefix(_pictures(spec, count=4))).square().mean()
-    torch.autograd.backward(loss)
+    if loss.requires_grad:
+        torch.autograd.backward(loss)
     reached = sum(p.grad is not None and bool(p.grad.isfinite().all()) for p in trained)
     require(reached > 0, f"{spec.name}: no parameter of the {len(stages) - cut} trained stages gets a gradient")
     with torch.no_grad():
