@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from tlsearch import Dataset
 from tlsearch_datasets.celebs_demo import CelebsDemoOptions, load
 from tlsearch_datasets.celebs_drawing import PICTURE_PX, draw, fresh
 from tlsearch_datasets.celebs_people import PEOPLE
-
-from tlsearch import Dataset
 
 SET_DIGEST = "b5b966784ab79f041c498388026186f50d88728024be1f236c4632b83fcf63cd"
 FRESH_DIGEST = "99c1a19e9419f7d73991d276e73939533464957163adc0ab94e3492b5918d730"
