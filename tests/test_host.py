@@ -36,7 +36,7 @@ def write_plugin(tmp_path: Path) -> WritePlugin:
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
     """Lay out a stranger's distribution as an installer does, and put it on the path."""
-    modules = set(sys.modules)
+    installed = []
 
     def install(name: str, source: str) -> None:
         module = name.replace("-", "_")
@@ -47,11 +47,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         (info / "entry_points.txt").write_text(f"[tlsearch]\n{name} = {module}\n")
         (site / f"{module}.py").write_text(textwrap.dedent(source))
         monkeypatch.syspath_prepend(str(site))
+        installed.append(module)
 
     yield install
-    for module in set(sys.modules) - modules:
-        if module.startswith("tlsearch_"):
-            del sys.modules[module]
+    for module in installed:
+        sys.modules.pop(module, None)
 
 
 def a_trial() -> TrialRecord:

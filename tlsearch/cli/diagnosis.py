@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from tlsearch.devices import cpu_threads, find_devices
 from tlsearch.errors import WeightsError
 from tlsearch.host import PluginHost
-from tlsearch.hubs import Hubs
+from tlsearch.hubs import OFFLINE, Hubs
 from tlsearch.paths import cache_root
 from tlsearch.specs import BackboneSpec, UrlLocation, WeightsSource
 from tlsearch.weights import resolve_weights
@@ -136,14 +136,15 @@ def _state(spec: BackboneSpec, source: WeightsSource, hubs: Hubs, answers: Answe
     try:
         found = resolve_weights(spec, source.name, cache_dir=cache_root() / "weights", seed=0, hubs=hubs)
     except WeightsError as error:
-        if not address or answers is None:
+        if not address:
             detail = f"{error.message}; {error.hint}" if error.hint else error.message
-            return SourceState(name=source.name, state="missing", place=place, detail=detail)
-        why_not = answers.why_not(address)
-        if why_not:
+        elif answers is None:
+            detail = f"{OFFLINE} forbids downloads"
+        elif why_not := answers.why_not(address):
             detail = f"{place} is out of reach: {why_not}"
-            return SourceState(name=source.name, state="missing", place=place, detail=detail)
-        return SourceState(name=source.name, state="reachable", place=place, detail="downloaded when it is needed")
+        else:
+            return SourceState(name=source.name, state="reachable", place=place, detail="downloaded when needed")
+        return SourceState(name=source.name, state="missing", place=place, detail=detail)
     return SourceState(name=source.name, state="here", place=place, detail=str(found.path))
 
 

@@ -17,6 +17,7 @@ from tlsearch.host import PluginHost
 from tlsearch.paths import cache_root
 from tlsearch.study import StudyConfig, load_study
 
+NARROW = 80  # columns
 CHECK_FAILED = 5  # the exit code of a check that did not pass
 STYLES = {"here": "green", "reachable": "cyan", "missing": "yellow"}
 
@@ -120,15 +121,16 @@ def _show(
 
 
 def _show_weights(weights: Sequence[BackboneState], console: Console) -> None:
-    table = plain_table("backbone", "weights", "", "from")
+    narrow = console.width < NARROW  # a long source's name matters more than where it comes from
+    table = plain_table("backbone", "weights", "", *(() if narrow else ("from",)))
     for backbone in weights:
         name = backbone.name
         for source in backbone.sources:
             state = line((source.state, STYLES[source.state]))
-            table.add_row(line(name), line(source.name), state, line(source.place))
+            table.add_row(line(name), line(source.name), state, *(() if narrow else (line(source.place),)))
             name = ""
         if not backbone.sources:
-            table.add_row(line(name), line("random"), line("here"), line("its plugin names no source"))
+            table.add_row(line(name), line("random"), line("here"))
     console.print(table)
     missing = [s.detail for backbone in weights for s in backbone.sources if s.state == "missing"]
     for reason in dict.fromkeys(missing):

@@ -20,11 +20,16 @@ def arrange(raw: dict[str, Any], host: PluginHost) -> dict[str, list[str]]:
     Returns:
         For each table that a plugin shares, by key path, the plugin's keys: what a misspelt key may have meant.
     """
+    name_backbones(raw)
+    _fill_ranges(raw.get("search"), host)
+    return {**_move_data_options(raw.get("data"), host), **_move_head_params(raw.get("baselines"), host)}
+
+
+def name_backbones(raw: dict[str, Any]) -> None:
+    """Make tables of backbones that are listed by their names alone, in place."""
     backbones = raw.get("backbones")
     if isinstance(backbones, list):
         raw["backbones"] = [{"name": entry} if isinstance(entry, str) else entry for entry in backbones]
-    _fill_ranges(raw.get("search"), host)
-    return {**_move_data_options(raw.get("data"), host), **_move_head_params(raw.get("baselines"), host)}
 
 
 def default_range(head: HeadSpec, key: str) -> Range | None:

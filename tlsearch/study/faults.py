@@ -56,20 +56,22 @@ def read_model(
         The model, and every fault. Where there are faults it is read without the faulty keys, so that what is
         right can be checked further; None where too little is left.
     """
-    faults: dict[str, Fault] = {}
+    faults: list[Fault] = []
     remaining = json.loads(json.dumps(raw))
     for _ in range(_MAX_ROUNDS):
         try:
             # JSON is the strict mode in which a list may become a tuple, and a text a path
             read = model.model_validate_json(json.dumps(remaining), strict=True, by_alias=True, by_name=False)
         except ValidationError as error:
-            for fault in _faults(error, model, remaining, place, also_known):
-                faults.setdefault(fault.place, fault)  # what was taken out may now be missing: the first one counts
+            # what was taken out may now be missing, or leave an empty list behind: that is no fault of the file
+            known = [fault.place for fault in faults]
+            found = _faults(error, model, remaining, place, also_known)
+            faults += [f for f in found if not any(f"{k}.".startswith(f"{f.place}.") for k in known)]
             if not _take_out(error, remaining):
                 break
         else:
-            return read, list(faults.values())
-    return None, list(faults.values())
+            return read, faults
+    return None, faults
 
 
 def path_of(raw: Any, steps: Iterable[str | int]) -> str:

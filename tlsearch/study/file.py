@@ -6,7 +6,7 @@ from typing import Any
 
 from tlsearch.errors import Fault, StudyFileError
 from tlsearch.host import PluginHost
-from tlsearch.study.arrange import arrange
+from tlsearch.study.arrange import arrange, name_backbones
 from tlsearch.study.checks import check_against_plugins
 from tlsearch.study.faults import read_model
 from tlsearch.study.tables import BackboneTable, StudyConfig
@@ -31,6 +31,7 @@ def load_study(path: Path, *, overrides: Sequence[str] = (), host: PluginHost) -
         StudyFileError: With every fault of the file.
     """
     raw = read_toml(path)
+    name_backbones(raw)  # so that an override finds their keys
     apply_overrides(raw, overrides)
     return check_study(raw, str(path), host)
 

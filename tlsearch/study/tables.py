@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tlsearch.space import Choice, FloatRange, IntRange
-from tlsearch.study.values import Count, Duration, Name, Rate, SearchedRange, distinct, grouping, numbers
+from tlsearch.study.values import Count, Duration, Name, Rate, SearchedRange, distinct, numbers, pattern
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"]
 Augment = Literal["none", "flip", "light"]
@@ -48,7 +48,7 @@ class DataTable(Table):
     source: str = "folder"
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     folds: Literal["auto"] | Annotated[int, Field(ge=1, le=20)] = "auto"
-    group_by: Annotated[str, AfterValidator(grouping)] | None = None
+    group_by: Annotated[str, AfterValidator(pattern)] | None = None
     views: Annotated[int, Field(ge=1, le=64)] = 8
     bad_images: Literal["error", "skip"] = "error"
     leaks: Literal["error", "drop"] = "error"
