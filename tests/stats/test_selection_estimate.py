@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tlsearch.stats import bbc_cv, score, selection_difference
+from tlsearch.stats import bbc_cv, score, selection_differences
 
 Array = np.ndarray
 
@@ -88,7 +88,7 @@ def test_a_search_without_predictions_is_refused() -> None:
 def test_a_winner_by_luck_does_not_beat_an_equal_baseline() -> None:
     rng = np.random.default_rng(6)
     predictions, labels = search(rng, configurations=41, n=200, truth=0.7)
-    gain = selection_difference(predictions[:40], predictions[40], labels, "accuracy")
+    (gain,) = selection_differences(predictions[:40], predictions[40:], labels, "accuracy")
     assert gain.low < 0 < gain.high
     assert gain.verdict == "cannot be told apart"
 
@@ -97,6 +97,7 @@ def test_a_better_search_beats_its_baseline() -> None:
     rng = np.random.default_rng(7)
     predictions, labels = search(rng, configurations=20, n=300, truth=0.9)
     baseline = np.where(rng.random((300, 1)) < 0.6, predictions[0], predictions[0][:, ::-1])
-    gain = selection_difference(predictions, baseline, labels, "accuracy")
+    gain, none = selection_differences(predictions, [baseline, predictions[0]], labels, "accuracy")
     assert gain.verdict == "better"
     assert gain.low < gain.value < gain.high
+    assert none.verdict == "cannot be told apart"

@@ -13,6 +13,8 @@ from tlsearch.report.evidence import Evidence
 from tlsearch.report.values import DataSummary, Entry, Summary
 from tlsearch.stats import Interval
 
+__all__ = ["Summary", "summarise", "to_json"]
+
 LEADERBOARD = 10
 
 

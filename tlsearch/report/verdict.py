@@ -1,10 +1,12 @@
 """What won, by how much, and how that held up on pictures that nobody chose by."""
 
+from collections.abc import Sequence
+
 from tlsearch.records import Event, Json, TrialKind, TrialRecord, TrialState
 from tlsearch.report.entries import entry, unfrozen
 from tlsearch.report.evidence import Evidence
 from tlsearch.report.values import Baseline, Best, Holdout, Truth
-from tlsearch.stats import Difference, Interval, SelectionEstimate, selection_difference
+from tlsearch.stats import Difference, Interval, SelectionEstimate, selection_differences
 
 
 def best(evidence: Evidence) -> Best | None:
@@ -28,7 +30,7 @@ def best(evidence: Evidence) -> Best | None:
 def baselines(evidence: Evidence) -> tuple[Baseline, ...]:
     """Every baseline that ended, with what the search gained over it."""
     ended = [t for t in evidence.trials if t.kind is TrialKind.BASELINE and t.state.ended]
-    return tuple(Baseline(entry=entry(evidence, trial), gain=gain(evidence, trial)) for trial in ended)
+    return compared(evidence, ended)
 
 
 def frozen_linear(evidence: Evidence) -> Baseline | None:
@@ -36,23 +38,24 @@ def frozen_linear(evidence: Evidence) -> Baseline | None:
     frozen = [t for t in evidence.ranked() if t.recipe["head"] == "linear" and unfrozen(t) == 0]
     if not frozen or any(trial.kind is TrialKind.BASELINE for trial in frozen):
         return None
-    return Baseline(entry=entry(evidence, frozen[0]), gain=gain(evidence, frozen[0]))
+    return compared(evidence, frozen[:1])[0]
 
 
-def gain(evidence: Evidence, reference: TrialRecord) -> Difference | None:
-    """By how much the search's winner exceeds a trial, the winner's luck taken out; None without predictions."""
-    competitors = evidence.competitors()
-    if not competitors or reference.state is not TrialState.COMPLETED:
-        return None
-    if reference.number not in evidence.predictions:
-        return None
-    return selection_difference(
-        competitors,
-        evidence.predictions[reference.number],
-        evidence.labels,
-        evidence.metric,
-        groups=evidence.groups,
-    )
+def compared(evidence: Evidence, references: Sequence[TrialRecord]) -> tuple[Baseline, ...]:
+    """Trials with what the search's winner gains over each, the winner's luck taken out."""
+    known = [t for t in references if t.state is TrialState.COMPLETED and t.number in evidence.predictions]
+    competitors = evidence.competitors() if known else []
+    gains: dict[int, Difference] = {}
+    if competitors:
+        found = selection_differences(
+            competitors,
+            [evidence.predictions[trial.number] for trial in known],
+            evidence.labels,
+            evidence.metric,
+            groups=evidence.groups,
+        )
+        gains = {trial.number: gain for trial, gain in zip(known, found, strict=True)}
+    return tuple(Baseline(entry=entry(evidence, trial), gain=gains.get(trial.number)) for trial in references)
 
 
 def truth(evidence: Evidence) -> Truth | None:

@@ -7,7 +7,7 @@ from tlsearch.stats.compare import (
     cannot_tell_apart,
     choose,
     difference,
-    selection_difference,
+    selection_differences,
 )
 from tlsearch.stats.intervals import Interval, score_interval, wilson
 from tlsearch.stats.metrics import ClassScores, confusion_matrix, per_class, score
@@ -28,6 +28,6 @@ __all__ = [
     "per_class",
     "score",
     "score_interval",
-    "selection_difference",
+    "selection_differences",
     "wilson",
 ]

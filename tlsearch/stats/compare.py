@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tlsearch.stats.intervals import CONFIDENCE
-from tlsearch.stats.metrics import Floats, Groups, Outcomes, Predictions, weighted_scores
+from tlsearch.stats.metrics import Floats, Groups, Outcomes, Predictions, plain_scores, weighted_scores
 from tlsearch.stats.resampling import bootstrap_weights
 from tlsearch.stats.selection import centre_and_interval, selections
 
@@ -60,40 +60,40 @@ def difference(
     """Paired bootstrap interval of `score(a) - score(b)`, for two models that these pictures did not pick."""
     outcomes, groups = Outcomes.of([a, b], labels).seen(groups)
     drawn = _resampled(metric, outcomes, groups=groups, repeats=repeats, seed=seed)
-    plain = weighted_scores(metric, outcomes, np.ones((1, outcomes.labels.size)))[0]
+    plain = plain_scores(metric, outcomes)
     value = float(plain[0] - plain[1])
     _, interval = centre_and_interval(drawn[:, 0] - drawn[:, 1], otherwise=value)
     return Difference(value=value, low=interval.low, high=interval.high)
 
 
-def selection_difference(
+def selection_differences(
     predictions: Sequence[Predictions] | Predictions,
-    reference: Predictions,
+    references: Sequence[Predictions] | Predictions,
     labels: ArrayLike,
     metric: str,
     *,
     groups: Groups | None = None,
     repeats: int = 1000,
     seed: int = 0,
-) -> Difference:
-    """By how much a search's winner exceeds a reference that was not searched, the winner's luck taken out.
+) -> tuple[Difference, ...]:
+    """By how much a search's winner exceeds each reference, the winner's luck taken out.
 
     As in `bbc_cv`, the winner is chosen again in each bootstrap sample and compared on the pictures left out.
 
     Args:
         predictions: `(T, n, C)` of every configuration that could have won.
-        reference: `(n, C)` of the baseline.
+        references: `(R, n, C)` of the baselines, none of which may win.
         labels: `(n,)`.
         metric: As in `score`.
         groups: `(n,)`, of pictures that belong together.
         repeats: Bootstrap samples.
         seed: Of the samples.
     """
-    outcomes, groups = Outcomes.of([*predictions, reference], labels).seen(groups)
+    outcomes, groups = Outcomes.of([*predictions, *references], labels).seen(groups)
     competed = len(predictions)
     rng = np.random.default_rng(seed)
     gains = [
-        outside[np.arange(len(picked)), picked] - outside[:, competed]
+        outside[np.arange(len(picked)), picked, None] - outside[:, competed:]
         for picked, outside in selections(
             metric,
             outcomes,
@@ -103,8 +103,8 @@ def selection_difference(
             candidates=competed,
         )
     ]
-    value, interval = centre_and_interval(np.concatenate(gains), otherwise=0.0)
-    return Difference(value=value, low=interval.low, high=interval.high)
+    found = [centre_and_interval(gain, otherwise=0.0) for gain in np.concatenate(gains).T]
+    return tuple(Difference(value=value, low=span.low, high=span.high) for value, span in found)
 
 
 def cannot_tell_apart(
@@ -137,7 +137,7 @@ def cannot_tell_apart(
     outcomes, groups = Outcomes.of([one for each in predictions for one in each], labels).seen(groups)
     mean = _mean_over_repeats([len(each) for each in predictions])  # (K * R, K)
     drawn = _resampled(metric, outcomes, groups=groups, repeats=repeats, seed=seed) @ mean
-    scores = weighted_scores(metric, outcomes, np.ones((1, outcomes.labels.size)))[0] @ mean  # (K,)
+    scores = plain_scores(metric, outcomes) @ mean  # (K,)
     gaps = scores[:, None] - scores  # (K, K)
     noise = drawn[:, :, None] - drawn[:, None, :] - gaps  # (B, K, K)
     spread = noise.std(axis=0)

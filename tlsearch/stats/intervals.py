@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tlsearch.stats.metrics import Floats, Groups, Outcomes, Predictions, weighted_scores
+from tlsearch.stats.metrics import Floats, Groups, Outcomes, Predictions, Weights, plain_scores, weighted_scores
 from tlsearch.stats.resampling import bootstrap_weights, leave_out_weights
 
 CONFIDENCE = 0.95
@@ -72,7 +72,7 @@ def outcomes_interval(metric: str, outcomes: Outcomes, *, groups: Groups | None,
         return Interval(low=float("nan"), high=float("nan"))
     if metric == "accuracy" and groups is None:
         return wilson(int(outcomes.right.sum()), n)
-    score = float(weighted_scores(metric, outcomes, np.ones((1, n)))[0, 0])
+    score = float(plain_scores(metric, outcomes)[0])
     rng = np.random.default_rng(seed)
     drawn = bootstrap_weights(outcomes.labels, groups=groups, repeats=repeats, rng=rng)
     left_out = leave_out_weights(outcomes.labels, groups=groups, blocks=JACKKNIFE_BLOCKS)
@@ -120,5 +120,5 @@ def no_narrower_than_wilson(metric: str, interval: Interval, score: float, n: in
     return Interval(low=min(interval.low, least.low), high=max(interval.high, least.high))
 
 
-def _scores(metric: str, outcomes: Outcomes, weights: Iterator[Floats]) -> Floats:
+def _scores(metric: str, outcomes: Outcomes, weights: Iterator[Weights]) -> Floats:
     return np.concatenate([weighted_scores(metric, outcomes, chunk)[:, 0] for chunk in weights])

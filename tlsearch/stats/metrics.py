@@ -12,11 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Weights = NDArray[np.float32]  # how often pictures count: whole numbers, exact in float32 up to 16 million
 Predictions = NDArray[np.floating]  # (n, C) log-probabilities
 Groups = Sequence[Hashable]  # (n,), equal for pictures that belong together
 
 # A probability of 0 would make one picture's loss infinite; scikit-learn's log_loss stops at the same value.
 LOG_FLOOR = float(np.log(np.finfo(np.float64).eps))
+ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +56,15 @@ class Outcomes:
         )
 
     @property
-    def right(self) -> NDArray[np.bool_]:
-        """`(T, n)`: whether the predicted class is the true one."""
-        return np.equal(self.predicted, self.labels)
+    def right(self) -> Weights:
+        """`(n, T)`: 1 where the predicted class is the true one."""
+        return np.equal(self.predicted, self.labels).T.astype(np.float32)
 
     @property
-    def present(self) -> NDArray[np.bool_]:
-        """`(T, n)`: whether the model predicted the picture at all."""
-        return self.predicted >= 0
+    def present(self) -> Weights | None:
+        """`(n, T)`: 1 where the model predicted the picture at all; None where all models predicted all."""
+        seen = self.predicted >= 0
+        return None if seen.all() else seen.T.astype(np.float32)
 
     def only(self, model: int) -> "Outcomes":
         """Those of one model."""
@@ -69,7 +72,7 @@ class Outcomes:
 
     def seen(self, groups: Groups | None) -> tuple["Outcomes", Groups | None]:
         """Without the pictures that no model predicted; the groups of those that stay go along."""
-        keep = np.flatnonzero(self.present.any(axis=0))
+        keep = np.flatnonzero((self.predicted >= 0).any(axis=0))
         kept = replace(self, predicted=self.predicted[:, keep], loss=self.loss[:, keep], labels=self.labels[keep])
         return kept, None if groups is None else [groups[i] for i in keep.tolist()]
 
@@ -87,11 +90,16 @@ class ClassScores:
 
 def score(metric: str, log_probs: Predictions, labels: ArrayLike) -> float:
     """One model's metric, greater is better (a log loss is negated); NaN where no picture was predicted."""
-    outcomes = Outcomes.of([log_probs], labels)
-    return float(weighted_scores(metric, outcomes, np.ones((1, outcomes.labels.size)))[0, 0])
+    return float(plain_scores(metric, Outcomes.of([log_probs], labels))[0])
 
 
-def weighted_scores(metric: str, outcomes: Outcomes, weights: Floats) -> Floats:
+def plain_scores(metric: str, outcomes: Outcomes) -> Floats:
+    """`(T,)`: the metric of T models where each picture counts once."""
+    once = np.ones((1, outcomes.labels.size), dtype=np.float32)
+    return weighted_scores(metric, outcomes, once).reshape(-1)
+
+
+def weighted_scores(metric: str, outcomes: Outcomes, weights: Weights) -> Floats:
     """The metric of T models where picture i counts `weights[b, i]` times.
 
     Args:
@@ -113,7 +121,7 @@ def weighted_scores(metric: str, outcomes: Outcomes, weights: Floats) -> Floats:
 def confusion_matrix(log_probs: Predictions, labels: ArrayLike) -> Integers:
     """`(C, C)` counts: the row is the true class, the column the predicted one."""
     outcomes = Outcomes.of([log_probs], labels)
-    seen = outcomes.present[0]
+    seen = outcomes.predicted[0] >= 0
     pairs = outcomes.labels[seen] * outcomes.classes + outcomes.predicted[0, seen]
     counts = np.bincount(pairs, minlength=outcomes.classes**2)
     return counts.reshape(outcomes.classes, outcomes.classes).astype(np.int64)
@@ -148,38 +156,38 @@ def _condense(log_probs: Predictions, labels: Integers) -> tuple[Integers, Float
     return predicted, np.where(missing, 0.0, -np.clip(of_truth, LOG_FLOOR, 0.0))
 
 
-def _accuracy(outcomes: Outcomes, weights: Floats) -> Floats:
-    return _ratio(weights @ outcomes.right.T, weights @ outcomes.present.T)
+def _accuracy(outcomes: Outcomes, weights: Weights) -> Floats:
+    return _ratio(weights @ outcomes.right, _counted(weights, outcomes.present))
 
 
-def _balanced_accuracy(outcomes: Outcomes, weights: Floats) -> Floats:
+def _balanced_accuracy(outcomes: Outcomes, weights: Weights) -> Floats:
     # The mean recall of the classes that occur: a class without pictures says nothing about a model.
     right, present = outcomes.right, outcomes.present
     recalls = []
     for c in np.unique(outcomes.labels):
         rows = np.flatnonzero(outcomes.labels == c)
-        recalls.append(_ratio(weights[:, rows] @ right[:, rows].T, weights[:, rows] @ present[:, rows].T))
+        recalls.append(_ratio(weights[:, rows] @ right[rows], _counted(weights, present, rows)))
     return _mean_of_known(recalls)
 
 
-def _macro_f1(outcomes: Outcomes, weights: Floats) -> Floats:
+def _macro_f1(outcomes: Outcomes, weights: Weights) -> Floats:
     # The mean over the classes that occur as truth or as prediction, as scikit-learn has it.
     right, present = outcomes.right, outcomes.present
     each = []
     for c in range(outcomes.classes):
         rows = np.flatnonzero(outcomes.labels == c)
-        hits = weights[:, rows] @ right[:, rows].T
-        support = weights[:, rows] @ present[:, rows].T
-        called_so = weights @ (outcomes.predicted == c).T
+        hits = weights[:, rows] @ right[rows]
+        support = _counted(weights, present, rows)
+        called_so = weights @ (outcomes.predicted == c).T.astype(np.float32)
         each.append(_ratio(2 * hits, support + called_so))
     return _mean_of_known(each)
 
 
-def _negative_log_loss(outcomes: Outcomes, weights: Floats) -> Floats:
-    return -_ratio(weights @ outcomes.loss.T, weights @ outcomes.present.T)
+def _negative_log_loss(outcomes: Outcomes, weights: Weights) -> Floats:
+    return -_ratio(weights.astype(np.float64) @ outcomes.loss.T, _counted(weights, outcomes.present))
 
 
-METRICS: Mapping[str, Callable[[Outcomes, Floats], Floats]] = MappingProxyType(
+METRICS: Mapping[str, Callable[[Outcomes, Weights], Floats]] = MappingProxyType(
     {
         "accuracy": _accuracy,
         "balanced_accuracy": _balanced_accuracy,
@@ -189,11 +197,21 @@ METRICS: Mapping[str, Callable[[Outcomes, Floats], Floats]] = MappingProxyType(
 )
 
 
-def _ratio(over: Floats, under: Floats) -> Floats:
-    return np.divide(over, under, out=np.full_like(over, np.nan, dtype=np.float64), where=under > 0)
+def _counted(weights: Weights, present: Weights | None, rows: Integers | slice = ALL) -> Weights:
+    """`(B, T)`, or `(B, 1)` where it is the same for all models: the weight of the predicted pictures."""
+    chosen = weights[:, rows]
+    if present is None:
+        return np.asarray(chosen.sum(axis=1, keepdims=True))
+    return np.asarray(chosen @ present[rows])
+
+
+def _ratio(over: Floats | Weights, under: Floats | Weights) -> Floats:
+    out = np.full(np.broadcast_shapes(over.shape, under.shape), np.nan)
+    np.divide(over, under, out=out, where=under > 0, dtype=np.float64)
+    return out
 
 
 def _mean_of_known(parts: Sequence[Floats]) -> Floats:
     stacked = np.stack(parts)  # (classes, B, T)
     known = ~np.isnan(stacked)
-    return _ratio(np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+    return _ratio(np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0, dtype=np.float64))

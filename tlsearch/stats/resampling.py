@@ -5,9 +5,9 @@ from collections.abc import Hashable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tlsearch.stats.metrics import Floats, Groups, Integers
+from tlsearch.stats.metrics import Groups, Integers, Weights
 
-CHUNK_VALUES = 4_000_000  # 32 MB of float64 weights at a time, however many pictures there are
+CHUNK_VALUES = 4_000_000  # 16 MB of float32 weights at a time, however many pictures there are
 
 
 def units_of(labels: ArrayLike, groups: Groups | None) -> tuple[Integers, Integers]:
@@ -27,7 +27,7 @@ def units_of(labels: ArrayLike, groups: Groups | None) -> tuple[Integers, Intege
 
 def bootstrap_weights(
     labels: ArrayLike, *, groups: Groups | None, repeats: int, rng: np.random.Generator
-) -> Iterator[Floats]:
+) -> Iterator[Weights]:
     """Draw `repeats` stratified samples with replacement.
 
     Yields:
@@ -38,13 +38,13 @@ def bootstrap_weights(
     chunk = max(1, CHUNK_VALUES // max(1, len(unit)))
     for start in range(0, repeats, chunk):
         b = min(chunk, repeats - start)
-        counts = np.zeros((b, len(unit_class)))
+        counts = np.zeros((b, len(unit_class)), dtype=np.float32)
         for members in strata:
             counts[:, members] = _counts(b, len(members), rng)
-        yield counts[:, unit]
+        yield counts if groups is None else counts[:, unit]
 
 
-def leave_out_weights(labels: ArrayLike, *, groups: Groups | None, blocks: int) -> Iterator[Floats]:
+def leave_out_weights(labels: ArrayLike, *, groups: Groups | None, blocks: int) -> Iterator[Weights]:
     """Jackknife: all pictures but those of one block; a block is one unit where there are few enough.
 
     Yields:
@@ -56,7 +56,7 @@ def leave_out_weights(labels: ArrayLike, *, groups: Groups | None, blocks: int) 
     chunk = max(1, CHUNK_VALUES // max(1, len(unit)))
     for start in range(0, blocks, chunk):
         these = np.arange(start, min(start + chunk, blocks))
-        yield (these[:, None] != block_of_picture).astype(np.float64)
+        yield (these[:, None] != block_of_picture).astype(np.float32)
 
 
 def _counts(b: int, members: int, rng: np.random.Generator) -> Integers:

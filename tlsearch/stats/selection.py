@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tlsearch.stats.intervals import CONFIDENCE, Interval, no_narrower_than_wilson, outcomes_interval
-from tlsearch.stats.metrics import Floats, Groups, Integers, Outcomes, Predictions, weighted_scores
+from tlsearch.stats.metrics import Floats, Groups, Integers, Outcomes, Predictions, plain_scores, weighted_scores
 from tlsearch.stats.resampling import bootstrap_weights
 
 
@@ -71,7 +71,7 @@ def bbc_cv(
     n = outcomes.labels.size
     if n == 0:
         raise ValueError("no picture was predicted, so there is nothing to score")
-    plain = weighted_scores(metric, outcomes, np.ones((1, n)))[0]  # (T,)
+    plain = plain_scores(metric, outcomes)  # (T,)
     winner = int(np.nanargmax(plain))
     naive = outcomes_interval(metric, outcomes.only(winner), groups=groups, repeats=repeats, seed=seed)
     rng = np.random.default_rng(seed)
@@ -117,7 +117,7 @@ def selections(
     """
     for weights in bootstrap_weights(outcomes.labels, groups=groups, repeats=repeats, rng=rng):
         inside = weighted_scores(metric, outcomes, weights)[:, :candidates]
-        outside = weighted_scores(metric, outcomes, (weights == 0).astype(np.float64))
+        outside = weighted_scores(metric, outcomes, (weights == 0).astype(np.float32))
         yield np.where(np.isnan(inside), -np.inf, inside).argmax(axis=1), outside
 
 
