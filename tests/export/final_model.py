@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from torch import nn
 
 from tlsearch.data.pixels import decode, fit, resize_px, shrink
 from tlsearch.export.facts import StudyFacts
@@ -72,13 +73,14 @@ def make_facts(folder: Path, host: PluginHost, *, backbone: str = "small_net", i
 
 def _save_final(final: Path, root: Path, files: list[str], host: PluginHost, backbone: str, image_px: int) -> None:
     rules = Preprocessing(value_range=(-1.0, 1.0), crop_fraction=0.875, mean=(0.1, 0.0, -0.1))
-    network = _network(host, backbone, image_px, rules)
     stored_px = resize_px(rules, image_px)
+    fitted = [fit(np.asarray(shrink(decode(root / name), stored_px)), rules, image_px) for name in files]
+    pixels = torch.from_numpy(np.stack(fitted))
+    network = _network(host, backbone, image_px, rules, pixels)
     final.mkdir(parents=True)
     save_file({key: value.contiguous() for key, value in network.state_dict().items()}, final / "model.safetensors")
-    pixels = [fit(np.asarray(shrink(decode(root / name), stored_px)), rules, image_px) for name in files]
     with torch.no_grad():
-        log_probs = torch.log_softmax(network(torch.from_numpy(np.stack(pixels))), dim=1).numpy()
+        log_probs = torch.log_softmax(network(pixels), dim=1).numpy()
     assert np.exp(log_probs).std(axis=0).min() > 1e-3, "the pictures must matter, or agreement shows nothing"
     np.savez(final / "development.npz", index=np.arange(8), log_probs=log_probs[:8])
     np.savez(final / "holdout.npz", index=np.arange(8, 12), log_probs=log_probs[8:])
@@ -86,14 +88,16 @@ def _save_final(final: Path, root: Path, files: list[str], host: PluginHost, bac
     (final / "final.json").write_text(json.dumps(description))
 
 
-def _network(host: PluginHost, backbone: str, image_px: int, rules: Preprocessing) -> Network:
+def _network(host: PluginHost, backbone: str, image_px: int, rules: Preprocessing, pixels: torch.Tensor) -> Network:
     spec = host.backbone(backbone)
     loaded = build_backbone(spec, params={}, image_px=image_px, variant="", weights=None, seed=1).backbone
     head = build_head(host.head("mlp"), params={"hidden": 16}, feature_dim=loaded.feature_dim, classes=3, seed=2)
-    network = Network(rules, loaded, head).eval()
     with torch.no_grad():
-        head[0].weight.mul_(40.0)  # random features hardly differ between pictures; their answers must
-    return network
+        # features of random weights are tiny and hardly differ between pictures; the answers must
+        features = Network(rules, loaded, nn.Sequential()).eval()(pixels)  # (N, D)
+        head[0].weight.mul_(3.0 / features.std(dim=0).mean())
+        head[0].bias.sub_(head[0].weight @ features.mean(dim=0))
+    return Network(rules, loaded, head).eval()
 
 
 def _description(
