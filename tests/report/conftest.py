@@ -185,7 +185,7 @@ def finished_run(records: Records) -> Records:
     records.choose(13, alike=(11, 12, 13))
     records.tell("phase_timed", phase="search", seconds=6.0)
     ends = {"low": goodness - 0.008, "high": goodness + 0.0075}
-    records.tell("truth_scored", n=5000, score=goodness, accuracy=0.91, **ends)
+    records.tell("truth_scored", trial=13, n=5000, score=goodness, accuracy=0.91, **ends)
     records.tell("cache", hits=310, misses=12, images=1440, seconds=38.0)
     importance = {
         "shared": {"unfrozen": 0.52, "backbone": 0.31, "epochs": 0.17},

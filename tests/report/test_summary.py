@@ -154,6 +154,8 @@ def open_holdout(records: Records, *, trial: int) -> None:
 def test_the_truth_on_fresh_drawings_is_told(finished: Records) -> None:
     truth = finished.summary().truth
     assert (truth.n, truth.interval.low < truth.score < truth.interval.high) == (5000, True)
+    finished.choose(12)
+    assert finished.summary().truth is None
 
 
 def test_depths_hold_searched_trials_alone(finished: Records) -> None:

@@ -65,6 +65,23 @@ def test_notes_and_missing_backbones_are_said_at_the_top(finished: Records) -> N
     assert "Left out: resnet18: no weights in reach" in top
 
 
+def test_what_checking_the_pictures_found_is_said(finished: Records) -> None:
+    finished.context["findings"] = {
+        "images": 150,
+        "class_ratio": 1.5,
+        "per_class": {"a": 1},
+        "unreadable": {"a.png": "truncated"},
+        "duplicates": [["a", "b"], ["c", "d"]],
+        "dropped": [],
+        "enlarged": 7,
+    }
+    top = shown(finished).split("How good it is")[0]
+    assert "1 file could not be read" in top
+    assert "2 sets of equal pictures" in top
+    assert "7 pictures smaller than" in top
+    assert "left out, since" not in top
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 def test_no_line_is_wider_than_the_console(finished: Records, width: int) -> None:
     assert max(len(line) for line in shown(finished, width=width).splitlines()) <= width

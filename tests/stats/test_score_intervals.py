@@ -65,6 +65,11 @@ def test_pictures_that_come_in_groups_tell_less() -> None:
     assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
 
 
+def test_groups_of_one_picture_each_are_no_groups() -> None:
+    given = answers(np.arange(100) % 5 != 0)
+    assert score_interval("accuracy", *given, groups=[f"picture {i}" for i in range(100)]) == wilson(80, 100)
+
+
 def test_the_same_seed_gives_the_same_interval() -> None:
     given = answers(np.arange(60) % 4 != 0)
     assert score_interval("macro_f1", *given, seed=3) == score_interval("macro_f1", *given, seed=3)

@@ -116,13 +116,10 @@ def time(summary: Summary, words: Words, width: int) -> RenderableType | None:
     cache = summary.cache
     if cache is None:
         return section(title, found)
-    said = (
-        f"The frozen parts were computed for {plural(cache.pictures, 'picture')} in {duration(cache.seconds)} "
-        f"and read from the cache {plural(cache.hits, 'time')}."
-    )
+    said = f"Frozen parts were computed for {plural(cache.pictures, 'picture')} in {duration(cache.seconds)}."
     if cache.seconds_saved > 0:
         said += (
-            f" Without it they would have been computed for about {number(cache.pictures_without)}: "
+            f" Without the cache they would have been computed for about {number(cache.pictures_without)}: "
             f"{duration(cache.seconds_saved)} more."
         )
     return section(title, found, words.text(said, "dim"))

@@ -17,7 +17,7 @@ VERDICT_STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.ALIKE: 
 
 def table() -> Table:
     """An empty table in the report's style."""
-    return Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False, collapse_padding=True)
 
 
 def section(title: str, *parts: RenderableType) -> RenderableType:

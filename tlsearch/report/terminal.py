@@ -1,9 +1,12 @@
 """A summary on a terminal: first what a person wants to know, then what it rests on."""
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
+from tlsearch.records import Json
 from tlsearch.report import details, results
 from tlsearch.report.headline import headline, others_alike
 from tlsearch.report.text import Words, plural
@@ -20,6 +23,14 @@ SECTIONS = (
     details.mistakes,
     details.time,
     details.failures,
+)
+
+
+FINDINGS = (
+    ("unreadable", "file", "files", "could not be read and were skipped"),
+    ("dropped", "picture", "pictures", "left out, since an equal one is held out"),
+    ("duplicates", "set", "sets", "of equal pictures, each kept on one side of every split"),
+    ("enlarged", "picture", "pictures", "smaller than the largest network's input, and enlarged"),
 )
 
 
@@ -46,12 +57,19 @@ def _notices(summary: Summary, words: Words) -> list[Text]:
     """What was searched, what must be known about the data, and what is missing."""
     lines = [words.text(_what_was_searched(summary))]
     lines += [words.text(note, "yellow") for note in summary.data.notes]
+    lines += [words.text(found) for found in _found_in_the_data(summary.data.findings)]
     for name, why in summary.left_out:
         said = words.text("Left out: ", "bold yellow")
         said.append_text(words.name(name))
         said.append_text(words.text(f": {why}"))
         lines.append(said)
     return lines
+
+
+def _found_in_the_data(findings: Mapping[str, Json]) -> list[str]:
+    """What a person should know of pictures that were skipped, dropped, tied together or enlarged."""
+    counts = {name: _count(value) for name, value in findings.items()}
+    return [f"{plural(counts[name], one, many)} {said}." for name, one, many, said in FINDINGS if counts.get(name)]
 
 
 def _what_was_searched(summary: Summary) -> str:
@@ -69,3 +87,7 @@ def _what_was_searched(summary: Summary) -> str:
         f"{counts.failed} failed{beside}. {plural(data.development, 'picture')} of "
         f"{plural(len(data.classes), 'class', 'classes')} scored in {folds}, {data.holdout} kept back."
     )
+
+
+def _count(found: Json) -> int:
+    return len(found) if isinstance(found, list | tuple | dict) else int(found)

@@ -59,10 +59,11 @@ def compared(evidence: Evidence, references: Sequence[TrialRecord]) -> tuple[Bas
 
 
 def truth(evidence: Evidence) -> Truth | None:
-    """The final model on fresh drawings, where it was scored on them."""
-    event = evidence.last("truth_scored")
-    if event is None:
+    """The present final model on fresh drawings, where it was scored on them."""
+    scored = _of_the_chosen(evidence, "truth_scored")
+    if not scored:
         return None
+    event = scored[-1]
     return Truth(
         n=int(event.data["n"]),
         score=float(event.data["score"]),
@@ -73,9 +74,7 @@ def truth(evidence: Evidence) -> Truth | None:
 
 def holdout(evidence: Evidence) -> Holdout | None:
     """What the holdout said of the model that is now the final one; None while it is closed for it."""
-    chosen = evidence.last("chosen")
-    now = None if chosen is None else chosen.data["trial"]
-    opened = [e for e in evidence.all("holdout_opened") if e.data.get("trial", now) == now]
+    opened = _of_the_chosen(evidence, "holdout_opened")
     if not opened:
         return None
     event = opened[-1]
@@ -101,6 +100,13 @@ def evidence_trial(evidence: Evidence, number: int) -> TrialRecord:
         if trial.number == number:
             return trial
     raise KeyError(f"trial {number} was chosen, and the store has no such trial")
+
+
+def _of_the_chosen(evidence: Evidence, kind: str) -> list[Event]:
+    """Events about the trial that is chosen now; those about an earlier winner's model are left out."""
+    chosen = evidence.last("chosen")
+    now = None if chosen is None else chosen.data["trial"]
+    return [event for event in evidence.all(kind) if event.data.get("trial", now) == now]
 
 
 def _estimate(data: Json) -> SelectionEstimate | None:

@@ -71,10 +71,12 @@ class Outcomes:
         return replace(self, predicted=self.predicted[[model]], loss=self.loss[[model]])
 
     def seen(self, groups: Groups | None) -> tuple["Outcomes", Groups | None]:
-        """Without the pictures that no model predicted; the groups of those that stay go along."""
+        """Without the pictures that no model predicted, and the groups of the others; None where each is alone."""
         keep = np.flatnonzero((self.predicted >= 0).any(axis=0))
         kept = replace(self, predicted=self.predicted[:, keep], loss=self.loss[:, keep], labels=self.labels[keep])
-        return kept, None if groups is None else [groups[i] for i in keep.tolist()]
+        grouped = None if groups is None else [groups[i] for i in keep.tolist()]
+        alone = grouped is None or len(set(grouped)) == len(grouped)
+        return kept, None if alone else grouped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
