@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _print_error(
             f"internal error: {type(error).__name__}: {error}",
-            "this is a fault of tlsearch, not of yours; the same command with --debug shows where",
+            "this is a fault of tlsearch or of a plugin, not yours; the same command with --debug shows where",
         )
         return INTERNAL_ERROR
 

@@ -95,14 +95,19 @@ def run_app(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tlsearch {__version__}")
+        raise typer.Exit
+
+
 def _program(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Find the best small image classifier that your photos can give.
 
     Start with: tlsearch init PHOTOS
     """
-    if version:
-        typer.echo(f"tlsearch {__version__}")
-        raise typer.Exit
