@@ -7,9 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tlsearch.report.charts import axis_of, bar, span
+from tlsearch.report.lessons import Answers, Branch
 from tlsearch.report.results import section, table
 from tlsearch.report.text import NOTHING, Words, duration, number, plural
-from tlsearch.report.values import Answers, Branch, Summary
+from tlsearch.report.values import Summary
 
 BAR = 24
 MOST_CLASSES = 12  # a wider confusion matrix becomes a list of the most frequent confusions

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
 from tlsearch.report.evidence import Evidence
-from tlsearch.report.values import Entry, Failure, TrialCounts
+from tlsearch.report.lessons import Failure
+from tlsearch.report.values import Entry, TrialCounts
 from tlsearch.training.recipe import Recipe
 
 

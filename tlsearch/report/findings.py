@@ -9,7 +9,7 @@ import numpy as np
 from tlsearch.records import Json, TrialRecord
 from tlsearch.report.entries import unfrozen
 from tlsearch.report.evidence import Evidence
-from tlsearch.report.values import (
+from tlsearch.report.lessons import (
     Answers,
     BackboneSummary,
     Branch,
