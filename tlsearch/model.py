@@ -9,7 +9,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -247,15 +247,6 @@ def measure_facts(network: Network, loaded: LoadedBackbone, *, frozen: int, imag
     )
 
 
-def overridden(preprocessing: Preprocessing, overrides: Mapping[str, Json]) -> Preprocessing:
-    """A weights source's preprocessing with what a recipe changes in it."""
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in overrides.items()}
-    try:
-        return replace(preprocessing, **values)
-    except TypeError as error:
-        raise UnknownNameError(f"preprocessing: {error}") from error
-
-
 def load_final(folder: Path, host: PluginHost) -> ExportableModel:
     """Read the final model that a run saved.
 
@@ -291,7 +282,7 @@ def load_final(folder: Path, host: PluginHost) -> ExportableModel:
         classes=len(classes),
         seed=0,
     )
-    preprocessing = overridden(Preprocessing(), final["preprocessing"])
+    preprocessing = Preprocessing().changed(final["preprocessing"])
     network = Network(preprocessing, backbone, head, pools=head_spec.input == "features")
     network.load_state_dict(load_file(folder / "model.safetensors"))
     network.eval()

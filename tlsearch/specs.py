@@ -2,11 +2,12 @@
 
 from __future__ import annotations  # torch and numpy are named in types only and never loaded from here
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tlsearch.errors import UnknownNameError
 from tlsearch.space import FloatRange, Params
 
 if TYPE_CHECKING:
@@ -38,6 +39,19 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: Literal["rgb", "bgr"] = "rgb"
+
+    def changed(self, overrides: Mapping[str, Any]) -> Preprocessing:
+        """This preprocessing with some of its values replaced; lists, as JSON and TOML have them, become tuples.
+
+        Raises:
+            UnknownNameError: Where a key is none of its values.
+        """
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in overrides.items()}
+        known = [field.name for field in fields(self)]
+        unknown = [key for key in values if key not in known]
+        if unknown:
+            raise UnknownNameError(f"preprocessing has no '{unknown[0]}'", hint=f"it has: {', '.join(known)}")
+        return replace(self, **values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

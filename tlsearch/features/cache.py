@@ -113,7 +113,7 @@ class EntryWriter:
 
     def write(self, rows: NDArray[np.generic]) -> None:
         """Append rows `(n, …)`."""
-        block = memoryview(np.ascontiguousarray(rows, dtype=self._dtype)).cast("B")
+        block = np.ascontiguousarray(rows, dtype=self._dtype).tobytes()
         self._file.write(block)
         self._hash.update(block)
 

@@ -201,7 +201,9 @@ def _stepper(recipe: Recipe, phase: Phase, head: nn.Sequential, loaded: LoadedBa
     for stage in loaded.weights[:frozen]:
         for parameter in stage:
             parameter.requires_grad_(False)
-    suffix = [p.requires_grad_(True) for stage in loaded.weights[frozen:] for p in stage]
+    suffix = [parameter for stage in loaded.weights[frozen:] for parameter in stage]
+    for parameter in suffix:
+        parameter.requires_grad_(True)
     suffix_rate = phase.learning_rate * phase.suffix_lr_scale
     groups = []
     for parameters, rate in ((list(head.parameters()), phase.learning_rate), (suffix, suffix_rate)):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from tlsearch.training.fit import Material, fitted
+from tlsearch.training.fit import Fitted, Material, fitted
 from tlsearch.training.loop import Fold
 from tlsearch.training.recipe import Recipe
 
@@ -23,13 +23,13 @@ class HeadRow:
         recipe: With every stage frozen.
         head: With its initial weights; trained in place.
         dropout_seed: Decides dropout.
-        on_epoch: `(epoch, mean loss, seconds)`.
+        on_epoch: `(fit so far, epoch, mean loss, seconds)`.
     """
 
     recipe: Recipe
     head: nn.Sequential
     dropout_seed: int
-    on_epoch: Callable[[int, float, float], None]
+    on_epoch: Callable[[Fitted, int, float, float], None]
 
 
 def fit_heads(rows: Sequence[HeadRow], material: Material, fold: Fold) -> list[NDArray[np.float32] | Exception]:
@@ -53,7 +53,7 @@ def fit_heads(rows: Sequence[HeadRow], material: Material, fold: Fold) -> list[N
                 material,
                 fold,
                 dropout_seed=row.dropout_seed,
-                on_epoch=lambda _, epoch, loss, seconds, row=row: row.on_epoch(epoch, loss, seconds),
+                on_epoch=row.on_epoch,
             ) as fit:
                 outcomes.append(fit.predict(fold.validation))
         except Exception as error:  # of whatever kind: it is this row's result

@@ -68,14 +68,13 @@ def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
 
 
 @torch.no_grad()
-def answers(network: Network, pictures: Pictures, device: torch.device) -> NDArray[np.float32]:
-    """Log-probabilities of pictures from their pixels, end to end, `(pictures, C)`."""
+def answers(network: Network, pictures: Pictures, classes: int, device: torch.device) -> NDArray[np.float32]:
+    """Log-probabilities of pictures from their pixels, end to end, `(pictures, classes)`."""
     parts = [
         torch.log_softmax(network(torch.from_numpy(batch).to(device)).float(), dim=1).cpu().numpy()
         for batch in pictures.batches("none", 0, BATCH)
     ]
-    classes = network.head[-1].out_features if not parts else parts[0].shape[1]
-    return np.concatenate(parts) if parts else np.empty((0, int(classes)), dtype=np.float32)
+    return np.concatenate([np.empty((0, classes), dtype=np.float32), *parts])
 
 
 def _save(parts: Parts, row: Row, network: Network) -> tuple[Path, NDArray[np.float32]]:
@@ -91,8 +90,9 @@ def _save(parts: Parts, row: Row, network: Network) -> tuple[Path, NDArray[np.fl
     temporary.mkdir(parents=True)
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     save_file(state, temporary / "model.safetensors")
-    development = answers(network, parts.pictures(row.recipe, context.development), parts.device)
-    sealed = answers(network, parts.pictures(row.recipe, context.holdout), parts.device)
+    classes = len(context.classes)
+    development = answers(network, parts.pictures(row.recipe, context.development), classes, parts.device)
+    sealed = answers(network, parts.pictures(row.recipe, context.holdout), classes, parts.device)
     np.savez(temporary / "development.npz", index=np.array(context.development), log_probs=development)
     # sealed: nothing reads it before the one event that opens the holdout
     np.savez(temporary / "holdout.npz", index=np.array(context.holdout, dtype=np.int64), log_probs=sealed)

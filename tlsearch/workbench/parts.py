@@ -18,7 +18,7 @@ from tlsearch.features.cache import FeatureCache
 from tlsearch.features.pictures import Pictures
 from tlsearch.features.provider import PIXELS, POOLED, Engine, FeatureProvider, Progress
 from tlsearch.host import PluginHost
-from tlsearch.model import LoadedBackbone, Network, build_backbone, build_head, measure_facts, overridden
+from tlsearch.model import LoadedBackbone, Network, build_backbone, build_head, measure_facts
 from tlsearch.records import ModelFacts
 from tlsearch.specs import HeadSpec, Preprocessing
 from tlsearch.training.fit import Material, fitted, head_state, probe_recipe
@@ -95,7 +95,7 @@ class Parts:
     def preprocessing(self, recipe: Recipe) -> Preprocessing:
         """What a recipe's pictures go through: the weights' own, with what the recipe overrides."""
         choice = self.context.backbones[recipe.backbone]
-        return overridden(overridden(Preprocessing(), choice.preprocessing), recipe.preprocessing)
+        return Preprocessing().changed(choice.preprocessing).changed(recipe.preprocessing)
 
     def pictures(self, recipe: Recipe, indices: tuple[int, ...]) -> Pictures:
         """Some pictures of the study as a recipe's backbone wants them."""

@@ -111,7 +111,7 @@ class Scorer:
             recipe=row.recipe,
             head=self._parts.head(row.recipe, self._seed("init", row)),
             dropout_seed=self._seed("dropout", row),
-            on_epoch=lambda epoch, loss, seconds: self._told(row, fold, epoch, loss, seconds),
+            on_epoch=lambda _, epoch, loss, seconds: self._told(row, fold, epoch, loss, seconds),
         )
 
     def _seed(self, what: str, row: Row) -> int:

@@ -1,0 +1,52 @@
+"""`tlsearch report`: what a study found, and how sure one can be. Loads neither torch nor optuna."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlsearch.cli.output import out, print_json
+from tlsearch.cli.studies import StoredStudy, find_study
+from tlsearch.errors import NothingCompletedError
+from tlsearch.holdout import open_holdout
+from tlsearch.report.load import load_summary
+from tlsearch.report.summary import to_json
+from tlsearch.report.terminal import render
+from tlsearch.store.store import Store
+
+
+def report_command(
+    study: Annotated[
+        str | None,
+        typer.Argument(metavar="[STUDY]", help="A study file or a name under runs/; left out, the newest run."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    final: Annotated[
+        bool, typer.Option("--final", help="Open the holdout: once, for the final model, and on the record.")
+    ] = False,
+    store: Annotated[str | None, typer.Option("--store", metavar="URL", help="Where the study is stored.")] = None,
+) -> None:
+    """Tell what a study found, and how sure one can be of it."""
+    found = find_study(study, store)
+    if final:
+        _open(found)
+    with Store.open(found.store, readonly=True) as opened:
+        summary = load_summary(opened, found.name)
+    if as_json:
+        print_json(to_json(summary))
+    else:
+        render(summary, out())
+    if summary.trials.completed == 0:
+        failed = summary.failures[0] if summary.failures else None
+        first = f"; the first failure: {failed.reason}: {failed.detail}" if failed else ""
+        raise NothingCompletedError(f"no trial of study '{found.name}' completed{first}")
+
+
+def _open(found: StoredStudy) -> None:
+    with Store.open(found.store) as opened:
+        fitted = opened.events(found.name, ["final_fitted"])
+        if not fitted:
+            raise NothingCompletedError(
+                f"study '{found.name}' has no final model yet", hint="run it to its end: tlsearch run"
+            )
+        open_holdout(opened, found.name, Path(fitted[-1].data["folder"]), found.lock)

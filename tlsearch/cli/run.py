@@ -1,0 +1,125 @@
+"""`tlsearch run`: a whole study, live; the same command continues it."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from tlsearch.cli.live import LiveView
+from tlsearch.cli.output import err, line, out
+from tlsearch.cli.studies import LOCK, STORE_VARIABLE
+from tlsearch.errors import StoppedError
+from tlsearch.execution.local import LocalExecutor
+from tlsearch.execution.lock import StudyLock
+from tlsearch.host import PluginHost
+from tlsearch.hubs import Hubs
+from tlsearch.paths import DATABASE, cache_root, run_folder
+from tlsearch.progress import LiveState
+from tlsearch.report.load import load_summary
+from tlsearch.report.terminal import render
+from tlsearch.runner import Outcome, Places, run_study
+from tlsearch.store.store import Store
+from tlsearch.study import StudyConfig, load_study
+from tlsearch.work import WorkerContext
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_command(
+    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a value, such as search.epochs.high=5."),
+    ] = None,
+    new_study: Annotated[
+        str | None, typer.Option("--new-study", metavar="NAME", help="Run it as another study, under this name.")
+    ] = None,
+    store: Annotated[str | None, typer.Option("--store", metavar="URL", help="Where the study is stored.")] = None,
+    plugins: Annotated[
+        list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A plugin file to load as well.")
+    ] = None,
+) -> None:
+    """Search, choose and fit; the same command continues where an earlier run stopped."""
+    files = tuple(plugins or ())
+    host = PluginHost.load(files=files)
+    changed = [*(overrides or []), *([f"study.name={new_study}"] if new_study else [])]
+    config = load_study(study, overrides=changed, host=host)
+    folder = run_folder(config.study.name)
+    url = store or os.environ.get(STORE_VARIABLE) or config.run.store or f"sqlite:///{folder / DATABASE}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with StudyLock(folder / LOCK), Store.open(url) as opened, _stopped_by_signals(_command(study, changed)):
+        outcome = _run_live(config, host=host, store=opened, places=_places(folder, files))
+        _tell(outcome, opened)
+
+
+def _run_live(config: StudyConfig, *, host: PluginHost, store: Store, places: Places) -> Outcome:
+    def workers(contexts: Sequence[WorkerContext]) -> LocalExecutor:
+        return LocalExecutor(contexts, results=places.folder / "results", logs=places.folder / "logs")
+
+    view = LiveView(err(), config.study.name)
+    with view:
+        return run_study(
+            config,
+            host=host,
+            store=store,
+            places=places,
+            hubs=Hubs(notice=view.notice),
+            observer=_Shown(view),
+            make_executor=workers,
+        )
+
+
+class _Shown:
+    """Shows a run's progress in a live view."""
+
+    def __init__(self, view: LiveView) -> None:
+        self._view = view
+
+    def progress(self, state: LiveState) -> None:
+        self._view.update(state)
+
+    def notice(self, text: str) -> None:
+        self._view.notice(text)
+
+
+def _tell(outcome: Outcome, store: Store) -> None:
+    console = out()
+    if outcome.was_complete:
+        console.print(line(f"study '{outcome.study}' is complete: nothing is left to run, and nothing was repeated"))
+    render(load_summary(store, outcome.study), console)
+
+
+def _places(folder: Path, files: tuple[Path, ...]) -> Places:
+    return Places(folder=folder, cache=cache_root(), plugins=tuple(file.resolve() for file in files))
+
+
+def _command(study: Path, overrides: Sequence[str]) -> str:
+    """The command that continues the study."""
+    return " ".join(["tlsearch run", str(study), *(f"--set {override}" for override in overrides)])
+
+
+@contextmanager
+def _stopped_by_signals(command: str) -> Iterator[None]:
+    """Turn the first signal into StoppedError, which lets rows in work end; a second one leaves at once."""
+
+    def stop(signum: int, _: FrameType | None) -> None:
+        for each in SIGNALS:
+            signal.signal(each, _leave_at_once)
+        name = signal.Signals(signum).name
+        raise StoppedError(f"stopped by {name}", signum=signum, hint=f"continue with: {command}")
+
+    before = {each: signal.signal(each, stop) for each in SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _leave_at_once(signum: int, _: FrameType | None) -> None:
+    os._exit(128 + signum)  # workers see their standard input end, and leave too

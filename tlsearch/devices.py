@@ -1,0 +1,56 @@
+"""Which devices this machine has, told without loading torch."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Sequence
+from typing import Literal
+
+from tlsearch.errors import DeviceError
+
+
+def find_devices() -> tuple[str, ...]:
+    """All devices, the fastest first: every CUDA GPU, else Apple's, and always the CPU last."""
+    gpus = tuple(f"cuda:{index}" for index in range(_cuda_gpus()))
+    apple = ("mps",) if platform.system() == "Darwin" and platform.machine() == "arm64" else ()
+    return (*(gpus or apple), "cpu")
+
+
+def choose_devices(wanted: Literal["auto"] | Sequence[str]) -> tuple[str, ...]:
+    """The devices that a study computes on, one worker each.
+
+    Args:
+        wanted: "auto" takes every GPU, or else the CPU.
+
+    Raises:
+        DeviceError: Where a named device is not there.
+    """
+    there = find_devices()
+    if wanted == "auto":
+        fast = tuple(device for device in there if device != "cpu")
+        return fast or there
+    missing = [device for device in wanted if device not in there]
+    if missing or not wanted:
+        raise DeviceError(
+            f"this machine has no device '{missing[0]}'" if missing else "run.devices names no device",
+            hint=f"its devices: {', '.join(there)}",
+        )
+    return tuple(wanted)
+
+
+def cpu_threads() -> int:
+    """Cores that this process may use; more threads than cores are slower."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cuda_gpus() -> int:
+    """How many the driver lists, respecting CUDA_VISIBLE_DEVICES; 0 without a driver."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([part for part in visible.split(",") if part.strip() not in ("", "-1")])
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return 0
+    told = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=20, check=False)
+    return sum(line.startswith("GPU ") for line in told.stdout.splitlines()) if told.returncode == 0 else 0

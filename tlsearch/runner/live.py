@@ -1,0 +1,147 @@
+"""Live: gathers where a run stands, for whoever watches it."""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Protocol
+
+from tlsearch.progress import EndedTrial, LiveState, RunningTrial
+from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
+from tlsearch.runner.journal import Journal
+from tlsearch.runner.setup import Setup
+from tlsearch.store.store import Store
+from tlsearch.training.recipe import Recipe
+from tlsearch.work import Job, JobKind, Progress
+
+TOLD_A_SECOND = 10
+REMEMBERED = 100
+
+
+class Watching(Protocol):
+    """Who is told where the run stands."""
+
+    def progress(self, state: LiveState) -> None:
+        """Where the run stands."""
+
+
+class Live:
+    """What a live view shows, kept up to date from what the run does.
+
+    Args:
+        setup: Of the study.
+        store: Its truth, from which earlier runs are counted.
+        journal: Knows the time used.
+        observer: Told at most ten times a second, and at once where a phase begins or a trial ends.
+    """
+
+    def __init__(self, setup: Setup, *, store: Store, journal: Journal, observer: Watching) -> None:
+        self._setup, self._store, self._journal, self._observer = setup, store, journal, observer
+        self._phase = ""
+        self._activity = Progress(text="")
+        self._hits = self._misses = 0
+        self._since: dict[str, float] = {}  # when jobs in flight were first seen
+        self._ended: deque[EndedTrial] = deque(maxlen=REMEMBERED)
+        self._ended_count = 0
+        self._search_began = time.monotonic()
+        self._told = 0.0
+        self._jobs: Mapping[str, Job] = {}
+        self._records = store.trials(setup.record.name)
+
+    def phase(self, name: str) -> None:
+        """A part of the run begins."""
+        self._phase, self._activity = name, Progress(text="")
+        if name == "search":
+            self._search_began = time.monotonic()
+        self._tell()
+
+    def working(self, progress: Progress) -> None:
+        """A worker says what it is doing."""
+        self._activity = progress
+        self.show(self._jobs)
+
+    def cached(self, counts: Mapping[str, Json]) -> None:
+        """A worker says what the cache did for it."""
+        self._hits += int(counts["hits"])
+        self._misses += int(counts["misses"])
+
+    def ended(self, record: TrialRecord) -> None:
+        """A trial ended."""
+        self._records = self._store.trials(self._setup.record.name)
+        self._ended.append(_ended(record))
+        self._ended_count += 1
+        self._tell()
+
+    def show(self, jobs: Mapping[str, Job]) -> None:
+        """Time passed; `jobs` are in flight."""
+        self._jobs = jobs
+        now = time.monotonic()
+        self._since = {name: self._since.get(name, now) for name in jobs}
+        if now - self._told >= 1 / TOLD_A_SECOND:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = time.monotonic()
+        counted = [record for record in self._records if record.counted]
+        done = [r for r in self._records if r.state is TrialState.COMPLETED and r.kind is not TrialKind.BASELINE]
+        best = max(done, key=lambda record: (record.score or 0.0, -record.number), default=None)
+        minutes = (self._told - self._search_began) / 60
+        budget = self._setup.config.study.budget
+        self._observer.progress(
+            LiveState(
+                phase=self._phase,
+                metric=self._setup.record.context["metric"],
+                trials_done=len(counted),
+                trials_budget=budget.trials,
+                seconds_used=self._journal.used_seconds,
+                seconds_budget=budget.time_s,
+                best=_ended(best) if best else None,
+                running=tuple(self._running()),
+                activity=self._activity.text,
+                activity_done=self._activity.done,
+                activity_total=self._activity.total,
+                trials_per_minute=self._ended_count / minutes if self._ended_count and minutes else None,
+                cache_hits=self._hits,
+                cache_misses=self._misses,
+                pruned=sum(record.state is TrialState.PRUNED for record in counted),
+                failed=sum(record.state is TrialState.FAILED for record in counted),
+                ended=tuple(self._ended),
+            )
+        )
+
+    def _running(self) -> list[RunningTrial]:
+        return [
+            RunningTrial(number=row.trial, what=configuration(row.recipe), seconds=self._told - self._since[name])
+            for name, job in self._jobs.items()
+            if name in self._since and job.kind is not JobKind.PREPARE
+            for row in job.rows
+        ]
+
+
+def configuration(recipe: Recipe) -> str:
+    """A configuration in a few words."""
+    if recipe.freeze_until is not None:
+        depth = f"frozen until {recipe.freeze_until}"
+    elif not recipe.fine_tunes:
+        depth = "backbone frozen"
+    elif any(phase.unfrozen is None for phase in recipe.phases):
+        depth = "all stages trained"
+    else:
+        stages = max(phase.unfrozen or 0 for phase in recipe.phases)
+        depth = f"{stages} stage{'s' if stages > 1 else ''} trained"
+    return f"{recipe.backbone}, {recipe.head}, {depth}"
+
+
+def _ended(record: TrialRecord) -> EndedTrial:
+    note = record.name
+    if record.kind is TrialKind.DUPLICATE:
+        note = f"the same as trial {record.duplicate_of}"
+    elif record.state is TrialState.FAILED:
+        note = f"{record.reason}: {record.detail}"
+    return EndedTrial(
+        number=record.number,
+        state=record.state,
+        what=configuration(Recipe.from_json(record.recipe)),
+        score=record.score,
+        seconds=record.seconds,
+        note=note,
+    )

@@ -1,0 +1,288 @@
+"""Sets a study up: weights in reach, data checked and split, the space; refuses another study under the same name."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tlsearch.data.pixels import resize_px
+from tlsearch.data.prepare import PreparedData, prepare_data
+from tlsearch.devices import choose_devices, cpu_threads
+from tlsearch.errors import StudyChangedError, WeightsError
+from tlsearch.host import PluginHost
+from tlsearch.hubs import Hubs
+from tlsearch.records import Json, StudyRecord
+from tlsearch.search.space import SearchSpace
+from tlsearch.specs import BackboneSpec, Dataset, Preprocessing
+from tlsearch.store.store import Store
+from tlsearch.study import BackboneTable, StudyConfig, config_json, differences
+from tlsearch.weights import resolve_weights
+from tlsearch.work import BackboneChoice, WorkerContext
+
+REPEATS = 2  # fold partitions: one to search on, one to confirm on
+SKEWED = 3.0  # the largest class over the smallest, from which on plain accuracy misleads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where a run keeps its things.
+
+    Args:
+        folder: Of the run: results, models and logs.
+        cache: Of this user: weights, pixels, features.
+        plugins: Plugin files given with `--plugin`.
+    """
+
+    folder: Path
+    cache: Path
+    plugins: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """A study that is ready to run.
+
+    Args:
+        config: As in the study file.
+        record: As the store knows it.
+        space: What may be varied.
+        data: Checked and split.
+        dataset: As its plugin found it.
+        contexts: One a worker.
+    """
+
+    config: StudyConfig
+    record: StudyRecord
+    space: SearchSpace
+    data: PreparedData
+    dataset: Dataset
+    contexts: tuple[WorkerContext, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The backbones whose weights are at hand, and why the others are not among them."""
+
+    backbones: Mapping[str, BackboneChoice]
+    left_out: tuple[Mapping[str, str], ...]
+
+
+def set_up(
+    config: StudyConfig,
+    *,
+    host: PluginHost,
+    store: Store,
+    places: Places,
+    hubs: Hubs,
+    notice: Callable[[str], None],
+) -> Setup:
+    """Resolve and check all that a study needs, before anything is trained.
+
+    Args:
+        config: The study.
+        host: With its plugins.
+        store: Where the study is, or will be.
+        places: Where files are kept.
+        hubs: The run's.
+        notice: Told what a person must not miss.
+
+    Raises:
+        WeightsError: Where weights cannot be had, and the study does not say that they may be left out.
+        DataError: Where the data cannot be used.
+        StudyChangedError: Where the store knows another study under this name.
+    """
+    stored = store.study(config.study.name)
+    chosen = choose_backbones(config, stored, host=host, cache=places.cache, hubs=hubs)
+    if stored is None:
+        for missing in chosen.left_out:
+            notice(f"left out: backbone '{missing['name']}': {missing['why']}")
+    specs = [host.backbone(name) for name in chosen.backbones]
+    dataset_spec = host.dataset(config.data.source)
+    dataset_cache = places.cache / "datasets" / dataset_spec.name
+    dataset_cache.mkdir(parents=True, exist_ok=True)
+    dataset = dataset_spec.load(dataset_spec.options(**config.data.options), dataset_cache)
+    data = prepare_data(
+        config.data,
+        dataset,
+        shorter_px=max(_stored_px(choice) for choice in chosen.backbones.values()),
+        seed=config.study.seed,
+        repeats=REPEATS,
+        cache_dir=places.cache,
+    )
+    metric = config.study.metric or ("balanced_accuracy" if data.class_ratio > SKEWED else "accuracy")
+    space = SearchSpace.build(config, specs, host.heads(), metric=metric)
+    record = StudyRecord(
+        name=config.study.name,
+        config=config_json(config),
+        definition=_definition(config, space, data, chosen, metric),
+        context=_context(config, data, dataset, chosen, specs, metric),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    if stored is None:
+        store.create_study(record)
+    else:
+        _refuse_change(stored, record)
+        store.update_study(record.name, config=record.config)
+        record = stored
+    contexts = _worker_contexts(config, data, chosen, metric, host, places, dataset_cache)
+    return Setup(config=config, record=record, space=space, data=data, dataset=dataset, contexts=contexts)
+
+
+def choose_backbones(
+    config: StudyConfig, stored: StudyRecord | None, *, host: PluginHost, cache: Path, hubs: Hubs
+) -> Chosen:
+    """Resolve every backbone's weights; a study that began with some source stays with it.
+
+    Raises:
+        WeightsError: Where weights cannot be had, and the study does not say that they may be left out.
+    """
+    began_with = stored.context["backbones"] if stored else None
+    left_out = list(stored.context["left_out"]) if stored else []
+    found: dict[str, BackboneChoice] = {}
+    for table in config.backbones:
+        if began_with is not None and table.name not in began_with:
+            continue  # it was out of reach when the study began
+        wanted = began_with[table.name]["source"] if began_with and table.weights == "auto" else table.weights
+        try:
+            found[table.name] = _resolve(table, wanted, config, host=host, cache=cache, hubs=hubs)
+        except WeightsError as error:
+            if began_with is not None or config.run.on_missing_weights == "error":
+                raise
+            left_out.append({"name": table.name, "why": error.message})
+    if not found:
+        why = "; ".join(f"{missing['name']}: {missing['why']}" for missing in left_out)
+        raise WeightsError(f"no backbone's weights can be had: {why}", hint="see: tlsearch doctor")
+    return Chosen(backbones=found, left_out=tuple(left_out))
+
+
+def _resolve(
+    table: BackboneTable, wanted: str, config: StudyConfig, *, host: PluginHost, cache: Path, hubs: Hubs
+) -> BackboneChoice:
+    spec = host.backbone(table.name)
+    weights = resolve_weights(spec, wanted, cache_dir=cache / "weights", seed=config.study.seed, hubs=hubs)
+    return BackboneChoice(
+        name=table.name,
+        params=table.params,
+        image_px=table.image_px or spec.image_px,
+        source=weights.source,
+        path=str(weights.path or ""),
+        digest=weights.digest,
+        variant=weights.variant,
+        preprocessing=asdict(weights.preprocessing),
+        trained_on=weights.trained_on,
+        license=weights.license,
+    )
+
+
+def _stored_px(choice: BackboneChoice) -> int:
+    return resize_px(Preprocessing().changed(choice.preprocessing), choice.image_px)
+
+
+def _digest(value: Json) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _definition(
+    config: StudyConfig, space: SearchSpace, data: PreparedData, chosen: Chosen, metric: str
+) -> dict[str, str]:
+    """Hashes of what may not change between runs of a study."""
+    backbones = {name: [c.digest, c.image_px, c.variant, c.preprocessing] for name, c in chosen.backbones.items()}
+    split = [data.store.digest, data.labels, data.development, data.holdout, data.folds]
+    return {
+        "search space": space.digest(),
+        "data": _digest([config.data.source, list(data.files), list(data.store.hashes), split]),
+        "metric": metric,
+        "seed": str(config.study.seed),
+        "backbones": _digest(backbones),
+    }
+
+
+def _context(
+    config: StudyConfig,
+    data: PreparedData,
+    dataset: Dataset,
+    chosen: Chosen,
+    specs: Sequence[BackboneSpec],
+    metric: str,
+) -> dict[str, Json]:
+    """What reports and exports need to know of the data and the backbones."""
+    by_name = {spec.name: spec for spec in specs}
+    return {
+        "classes": list(data.classes),
+        "metric": metric,
+        "labels": [data.labels[i] for i in data.development],
+        "files": [data.files[i] for i in data.development],
+        "groups": [data.groups[i] for i in data.development],
+        "holdout_labels": [data.labels[i] for i in data.holdout],
+        "holdout_files": [data.files[i] for i in data.holdout],
+        "holdout_groups": [data.groups[i] for i in data.holdout],
+        "n_development": len(data.development),
+        "n_holdout": len(data.holdout),
+        "folds": max(data.folds[0]) + 1,
+        "root": str(dataset.root),
+        "source": config.data.source,
+        "notes": list(data.notes),
+        "license": data.license,
+        "findings": data.findings.to_json(),
+        "left_out": [dict(missing) for missing in chosen.left_out],
+        "backbones": {
+            name: {
+                **{key: value for key, value in asdict(choice).items() if key not in ("path", "name")},
+                "framework": by_name[name].framework,
+                "parameters": by_name[name].parameters,
+            }
+            for name, choice in chosen.backbones.items()
+        },
+    }
+
+
+def _refuse_change(stored: StudyRecord, now: StudyRecord) -> None:
+    """Raise where a stored study is not this one: its space, data, metric, seed or weights are others."""
+    changed = [name for name, value in now.definition.items() if stored.definition.get(name) != value]
+    if changed:
+        told = differences(stored.config, now.config)
+        raise StudyChangedError(now.name, told or [f"the {name} changed" for name in changed])
+
+
+def _worker_contexts(
+    config: StudyConfig,
+    data: PreparedData,
+    chosen: Chosen,
+    metric: str,
+    host: PluginHost,
+    places: Places,
+    dataset_cache: Path,
+) -> tuple[WorkerContext, ...]:
+    devices = choose_devices(config.run.devices)
+    unfrozen = config.search.unfrozen
+    depths = unfrozen.values if hasattr(unfrozen, "values") else range(int(unfrozen.low), int(unfrozen.high) + 1)
+    return tuple(
+        WorkerContext(
+            study=config.study.name,
+            seed=config.study.seed,
+            metric=metric,
+            classes=data.classes,
+            pixels=str(data.store.folder),
+            pixels_digest=data.store.digest,
+            labels=data.labels,
+            development=data.development,
+            holdout=data.holdout,
+            folds=data.folds,
+            backbones=chosen.backbones,
+            augments=config.search.augment,
+            views=config.data.views,
+            unfrozen=tuple(int(depth) for depth in depths),
+            device=device,
+            threads=max(1, cpu_threads() // len(devices)),
+            cache=str(places.cache),
+            cache_bytes=int(config.run.cache_gb * 1e9),
+            models=str(places.folder / "models"),
+            deterministic=config.run.deterministic,
+            plugins=tuple(str(file) for file in places.plugins),
+            versions=host.versions(),
+            dataset={"source": config.data.source, "options": config.data.options, "cache": str(dataset_cache)},
+        )
+        for device in devices
+    )
