@@ -93,6 +93,19 @@ def open_holdout(store: Store, study: str, final_folder: Path, lock_path: Path |
         return _from_event(store.add_event(study, OPENED, data))
 
 
+def final_folder(store: Store, study: str) -> Path | None:
+    """The folder of the final model of the configuration that is now chosen; None before a run came to its end.
+
+    A winner that lost and won again keeps its earlier fit, so the last fit need not be the one that counts.
+    """
+    chosen = store.events(study, kinds=["chosen"])
+    if not chosen:
+        return None
+    fitted = store.events(study, kinds=["final_fitted"])
+    folders = [event.data["folder"] for event in fitted if event.data["trial"] == chosen[-1].data["trial"]]
+    return Path(folders[-1]) if folders else None
+
+
 def recorded_holdout(store: Store, study: str, digest: str) -> HoldoutScore | None:
     """What was recorded when the holdout was opened for this final model; None while it is closed for it."""
     for event in store.events(study, kinds=[OPENED]):

@@ -46,7 +46,9 @@ class Preprocessing:
         Raises:
             UnknownNameError: Where a key is none of its values.
         """
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in overrides.items()}
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in overrides.items()
+        }
         known = [field.name for field in fields(self)]
         unknown = [key for key in values if key not in known]
         if unknown:

@@ -61,9 +61,7 @@ def _imagenet(name: str, *, file: str, resized_px: int, max_bytes: int) -> Weigh
     return WeightsSource(
         name=name,
         location=UrlLocation(url=f"https://download.pytorch.org/models/{file}", max_bytes=max_bytes),
-        digest=file.removesuffix(".pth").rpartition("-")[
-            2
-        ],  # torchvision: file names end in sha256's first digits
+        digest=file.removesuffix(".pth").rpartition("-")[2],  # torchvision: file names end in sha256's first digits
         license=LICENSE,
         trained_on="ImageNet-1k",
         preprocessing=Preprocessing(
@@ -82,9 +80,7 @@ def tlsearch_backbones() -> Sequence[BackboneSpec]:
             build=build_resnet18,
             load=load,
             weights=[
-                _imagenet(
-                    "imagenet1k_v1", file="resnet18-f37072fd.pth", resized_px=256, max_bytes=64 * 2**20
-                ),
+                _imagenet("imagenet1k_v1", file="resnet18-f37072fd.pth", resized_px=256, max_bytes=64 * 2**20),
             ],
             image_px=224,
             min_image_px=32,
@@ -99,12 +95,8 @@ def tlsearch_backbones() -> Sequence[BackboneSpec]:
             build=build_resnet50,
             load=load,
             weights=[  # torchvision's own default first
-                _imagenet(
-                    "imagenet1k_v2", file="resnet50-11ad3fa6.pth", resized_px=232, max_bytes=128 * 2**20
-                ),
-                _imagenet(
-                    "imagenet1k_v1", file="resnet50-0676ba61.pth", resized_px=256, max_bytes=128 * 2**20
-                ),
+                _imagenet("imagenet1k_v2", file="resnet50-11ad3fa6.pth", resized_px=232, max_bytes=128 * 2**20),
+                _imagenet("imagenet1k_v1", file="resnet50-0676ba61.pth", resized_px=256, max_bytes=128 * 2**20),
             ],
             image_px=224,
             min_image_px=32,

@@ -116,8 +116,12 @@ def test_a_study_in_which_nothing_completed_tells_why_with_exit_code_1(
 
 def test_a_final_model_of_another_winner_is_not_exported(here: Path, facts: StudyFacts) -> None:
     url = keep(facts, [*ended(facts), ("chosen", {"trial": 5, "estimate": {}})])
-    with Store.open(url, readonly=True) as store, pytest.raises(TlsearchError, match="no final model yet"):
-        study_facts(store, facts.name)
+    with Store.open(url) as store:
+        with pytest.raises(TlsearchError, match="no final model yet"):
+            study_facts(store, facts.name)
+        store.add_event(facts.name, "final_fitted", {"trial": 5, "folder": "elsewhere"})
+        store.add_event(facts.name, "chosen", {"trial": 3, "estimate": {}})
+        assert study_facts(store, facts.name).final == facts.final  # it won again, and keeps its fit
 
 
 def test_trials_after_the_choice_make_a_model_outdated(here: Path, facts: StudyFacts) -> None:
@@ -138,6 +142,11 @@ def test_a_study_is_found_by_file_name_newest_run_or_store(
         assert find_study(named, url).name == facts.name
     monkeypatch.setenv("TLSEARCH_STORE_URL", url)
     (here / "runs").rename(here / "elsewhere")
+    (here / "x.toml").write_text(
+        f"[study]\nname = '{facts.name}'\n[run]\nstore = '{url.replace('runs', 'elsewhere')}'\n"
+    )
+    monkeypatch.delenv("TLSEARCH_STORE_URL")
+    assert find_study("x.toml").name == facts.name
     moved = url.replace("runs", "elsewhere")
     assert find_study(None, moved).store == moved
 

@@ -39,7 +39,8 @@ def find_study(study: str | None, store: str | None = None) -> StoredStudy:
         StoreError: Where the store cannot be read.
     """
     url = store or os.environ.get(STORE_VARIABLE)
-    name, folder = _named(study)
+    name, folder, told = _named(study)
+    url = url or told
     if url is not None:
         folder = None  # the newest run has nothing to do with a store that was named
     else:
@@ -60,21 +61,21 @@ def find_study(study: str | None, store: str | None = None) -> StoredStudy:
     return StoredStudy(name=matching[0], store=url, folder=folder, lock=folder / LOCK)
 
 
-def _named(study: str | None) -> tuple[str | None, Path | None]:
-    """The study's name, where it is known before the store is opened, and its folder."""
+def _named(study: str | None) -> tuple[str | None, Path | None, str | None]:
+    """The study's name, where it is known before the store is opened, its folder, and the store that its file names."""
     if study is None:
-        return None, newest_run()
-    name = study
-    if study.endswith(".toml"):
-        name = _name_in(Path(study))
-    return name, run_folder(name)
+        return None, newest_run(), None
+    if not study.endswith(".toml"):
+        return study, run_folder(study), None
+    name, store = _read(Path(study))
+    return name, run_folder(name), store
 
 
-def _name_in(path: Path) -> str:
+def _read(path: Path) -> tuple[str, str | None]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        return str(table["study"]["name"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return str(tables["study"]["name"]), tables.get("run", {}).get("store")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnknownNameError(f"{path} is no study file: {type(error).__name__}: {error}") from error
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlsearch.errors import NothingCompletedError, StoreError, TlsearchError
+from tlsearch.holdout import final_folder
 from tlsearch.records import Json, TrialRecord, TrialState
 from tlsearch.store.store import Store
 
@@ -58,21 +59,19 @@ def study_facts(store: Store, name: str) -> StudyFacts:
     trials = store.trials(name)
     if not any(trial.state is TrialState.COMPLETED for trial in trials):
         raise nothing_completed(name, trials)
-    chosen = next(reversed(store.events(name, kinds=["chosen"])), None)
-    fitted = [
-        e for e in store.events(name, kinds=["final_fitted"]) if chosen and e.data["trial"] == chosen.data["trial"]
-    ]
-    if chosen is None or not fitted:
+    final = final_folder(store, name)
+    if final is None:
         raise TlsearchError(
             f"study '{name}' has no final model yet: its run did not come to an end",
             hint="continue it with the same tlsearch run command",
         )
+    chosen = store.events(name, kinds=["chosen"])[-1]
     later = store.events(name, kinds=["told"])
     context = record.context
     return StudyFacts(
         name=name,
         metric=context["metric"],
-        final=Path(fitted[-1].data["folder"]),
+        final=final,
         root=Path(context["root"]),
         development=tuple(context["files"]),
         development_labels=tuple(context["labels"]),

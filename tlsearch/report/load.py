@@ -1,7 +1,8 @@
 """Reads a study from its store into a summary."""
 
 from tlsearch.errors import StoreError
-from tlsearch.report.summary import Summary, summarise
+from tlsearch.report.summary import summarise
+from tlsearch.report.values import Summary
 from tlsearch.store.store import Store
 
 
