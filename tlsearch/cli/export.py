@@ -1,5 +1,6 @@
 """`tlsearch export-best`: the final model as a bundle that runs without tlsearch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 from rich.console import Console
 
 from tlsearch.cli.output import err, line, out, plain_table
-from tlsearch.cli.studies import find_study
+from tlsearch.cli.studies import StoredStudy, find_study
 from tlsearch.export.bundle import BundleReport, export_best
 from tlsearch.export.facts import study_facts
 from tlsearch.export.program import PROGRAM
@@ -20,7 +21,7 @@ def export_command(
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to write.", show_default=False)],
     study: Annotated[
         str | None,
-        typer.Argument(metavar="[STUDY]", help="A study file or a name under runs/; left out, the newest run."),
+        typer.Argument(metavar="STUDY", help="A study file or a name under runs/; left out, the newest run."),
     ] = None,
     formats: Annotated[
         str | None,
@@ -36,9 +37,15 @@ def export_command(
 
     The proof ends on the holdout, which is opened for it.
     """
-    files = plugins or []
+    names = None if formats is None else [name.strip() for name in formats.split(",") if name.strip()]
+    show(export(find_study(study, store), to, formats=names, force=force, plugins=plugins or []), out())
+
+
+def export(
+    found: StoredStudy, to: Path, *, formats: Sequence[str] | None, force: bool, plugins: Sequence[Path]
+) -> BundleReport:
+    """Export a stored study's final model, telling on the error stream what is being done."""
     progress = err()
-    found = find_study(study, store)
     with Store.open(found.store) as opened:
         facts = study_facts(opened, found.name)
 
@@ -47,17 +54,16 @@ def export_command(
 
         if facts.outdated:
             progress.print(line("note: trials ended after this model was chosen; continue the run to choose again"))
-        report = export_best(
+        return export_best(
             facts,
             to,
-            host=PluginHost.load(files=files),
+            host=PluginHost.load(files=plugins),
             open_holdout=open_now,
-            formats=None if formats is None else [name.strip() for name in formats.split(",") if name.strip()],
+            formats=formats,
             force=force,
-            plugins=files,
+            plugins=plugins,
             say=lambda text: progress.print(line((text, "dim"))),
         )
-    show(report, out())
 
 
 def show(report: BundleReport, console: Console) -> None:

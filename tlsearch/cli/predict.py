@@ -10,11 +10,14 @@ from tlsearch.cli.output import line, out, plain_table, print_json
 from tlsearch.errors import DataError
 from tlsearch.export.manifest import BundleError, read_manifest, verify_files
 from tlsearch.export.predict_template import MODEL_FILE, Classifier, PredictError, answer
+from tlsearch.export.predict_template import line as one_line
+
+TABLE_WIDTH = 80  # columns below which a line a picture reads better than a folded table
 
 
 def predict_command(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder that export-best wrote.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Picture files.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Picture files.")],
     top: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for programs.")] = False,
 ) -> None:
@@ -52,10 +55,13 @@ def predict(bundle: Path, images: list[Path], *, top: int = 3) -> list[dict[str,
 
 
 def _show(items: list[dict[str, Any]], console: Console) -> None:
+    known = [item for item in items if "error" not in item]
+    if console.width < TABLE_WIDTH:
+        for item in known:
+            console.print(line(one_line(item)))
+        return
     table = plain_table("picture", "shows", "", "or")
-    for item in items:
-        if "error" in item:
-            continue
+    for item in known:
         first, *others = item["top"]
         rest = ", ".join(f"{entry['label']} {entry['probability']:.1%}" for entry in others)
         share = f"{first['probability']:.1%}"
