@@ -1,10 +1,9 @@
-"""Joins a backbone and a head: normalisation, cuts, freezing and the BatchNorm policy.
+"""Joins a backbone and a head: normalisation, cuts and the BatchNorm policy.
 
 The policy: a backbone is always in inference mode, also where its weights are trained. So frozen means frozen,
 statistics included, and a fine-tuned suffix keeps the statistics that it was pretrained with.
 """
 
-import difflib
 import hashlib
 import inspect
 import json
@@ -17,7 +16,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tlsearch.errors import DataError, PluginError, UnknownNameError, WeightsError
+from tlsearch.errors import DataError, PluginError, WeightsError
+from tlsearch.freezing import layer_names
 from tlsearch.host import PluginHost
 from tlsearch.records import Json, ModelFacts
 from tlsearch.specs import Backbone, BackboneSpec, ExportableModel, HeadSpec, Preprocessing
@@ -185,42 +185,6 @@ def build_head(
     return spec.build(spec.params(**params), feature_dim, classes)
 
 
-def frozen_stages(backbone: Backbone, *, unfrozen: int | None, freeze_until: str | None) -> int:
-    """How many stages are frozen, counted from the input.
-
-    Args:
-        backbone: The backbone.
-        unfrozen: Stages to train, counted from the head; None trains all.
-        freeze_until: In its place, the last layer to freeze; the nearest cut at or before it counts.
-
-    Raises:
-        UnknownNameError: Where no layer has that name.
-    """
-    stages = len(backbone.stages)
-    if freeze_until is None:
-        return 0 if unfrozen is None else max(0, stages - unfrozen)
-    names = layer_names(backbone)
-    for index, layers in enumerate(names):
-        if freeze_until in layers:
-            return index + 1 if layers[-1] == freeze_until else index
-    known = [layer for layers in names for layer in layers]
-    close = difflib.get_close_matches(freeze_until, known, n=1)
-    raise UnknownNameError(
-        f"freeze_until = '{freeze_until}': the backbone has no such layer",
-        hint=f"did you mean '{close[0]}'?" if close else f"its layers run from '{known[0]}' to '{known[-1]}'",
-    )
-
-
-def layer_names(backbone: Backbone) -> Sequence[Sequence[str]]:
-    """The layers' names in each stage: the publisher's where the plugin tells them, else the module tree's."""
-    if backbone.layer_names:
-        return backbone.layer_names
-    return [
-        [f"{index}.{name}" if name else str(index) for name, _ in stage.named_modules()]
-        for index, stage in enumerate(backbone.stages)
-    ]
-
-
 def measure_facts(network: Network, loaded: LoadedBackbone, *, frozen: int, image_px: int) -> ModelFacts:
     """Count parameters and multiply-accumulates of a network, in all and of the part that is trained."""
     device = network.normalise.scale.device
@@ -284,7 +248,13 @@ def load_final(folder: Path, host: PluginHost) -> ExportableModel:
     )
     preprocessing = Preprocessing().changed(final["preprocessing"])
     network = Network(preprocessing, backbone, head, pools=head_spec.input == "features")
-    network.load_state_dict(load_file(folder / "model.safetensors"))
+    try:
+        network.load_state_dict(load_file(folder / "model.safetensors"))
+    except RuntimeError as error:  # torch's only type for weights that do not fit
+        raise WeightsError(
+            f"the final model in {folder} does not fit what its plugins build now: {str(error).splitlines()[0]}",
+            hint=f"'{choice['name']}' or '{recipe['head']}' changed since the study ran: run it again",
+        ) from error
     network.eval()
     return ExportableModel(
         network=Probabilities(network, final["temperature"]).eval(),

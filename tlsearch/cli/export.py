@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from tlsearch.cli.output import err, line, out, plain_table
 from tlsearch.cli.studies import StoredStudy, find_study
-from tlsearch.export.bundle import BundleReport, export_best
 from tlsearch.export.facts import study_facts
 from tlsearch.export.program import PROGRAM
 from tlsearch.holdout import HoldoutScore, open_holdout
 from tlsearch.host import PluginHost
 from tlsearch.store.store import Store
+
+if TYPE_CHECKING:
+    from tlsearch.export.bundle import BundleReport
 
 
 def export_command(
@@ -43,8 +45,10 @@ def export_command(
 
 def export(
     found: StoredStudy, to: Path, *, formats: Sequence[str] | None, force: bool, plugins: Sequence[Path]
-) -> BundleReport:
+) -> "BundleReport":
     """Export a stored study's final model, telling on the error stream what is being done."""
+    from tlsearch.export.bundle import export_best  # loads torch: not for --help, nor before the study is found
+
     progress = err()
     with Store.open(found.store) as opened:
         facts = study_facts(opened, found.name)
@@ -66,7 +70,7 @@ def export(
         )
 
 
-def show(report: BundleReport, console: Console) -> None:
+def show(report: "BundleReport", console: Console) -> None:
     """Print what was written and how it was proven."""
     console.print(line("wrote ", (str(report.folder), "bold")))
     table = plain_table("file", "pictures", "n", "max |Δp|", "same label", "accuracy")

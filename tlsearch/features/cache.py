@@ -1,8 +1,11 @@
 """Entries on disk: arrays under the hash of all that decides them, checked before they are used."""
 
+import contextlib
 import hashlib
 import json
+import math
 import os
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +18,9 @@ from numpy.typing import DTypeLike, NDArray
 from tlsearch.errors import TlsearchError
 from tlsearch.records import Json
 
-FORMAT = 1  # changes when the files of an entry do
+FORMAT = 2  # changes when the files of an entry do
+
+STALE_S = 3600.0  # an unfinished file that nobody wrote to for so long belongs to a process that is gone
 
 
 def key_digest(key: Mapping[str, Json]) -> str:
@@ -37,6 +42,7 @@ class FeatureCache:
         self.max_bytes = max_bytes
         self._in_use: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
+        self._sweep()
 
     def open(self, key: Mapping[str, Json]) -> NDArray[np.generic] | None:
         """Map an entry read-only, or None where there is no sound one. Verified once a call: keep the array."""
@@ -45,13 +51,14 @@ class FeatureCache:
         try:
             told = json.loads(meta.read_text())
             shape, dtype = tuple(told["shape"]), np.dtype(told["dtype"])
-            if data.stat().st_size != told["bytes"] or _checksum(data) != told["checksum"]:
+            if data.stat().st_size != _bytes(shape, dtype) or _checksum(data, shape, dtype) != told["checksum"]:
                 return None
             array = np.memmap(data, dtype=dtype, mode="r", shape=shape)
         except (OSError, ValueError, KeyError, TypeError):
             return None
         self._in_use.add(digest)
-        os.utime(meta)  # the age that eviction goes by
+        with contextlib.suppress(OSError):  # another process may have evicted it by now: what is mapped stays
+            os.utime(meta)  # the age that eviction goes by
         return array
 
     def create(self, key: Mapping[str, Json], shape: tuple[int, ...], dtype: DTypeLike) -> "EntryWriter":
@@ -60,7 +67,7 @@ class FeatureCache:
         Raises:
             TlsearchError: Where the entry alone is larger than the cache may be.
         """
-        wanted = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        wanted = _bytes(shape, np.dtype(dtype))
         if wanted > self.max_bytes:
             raise TlsearchError(
                 f"{key.get('cut')}: its features take {wanted / 1e9:.1f} GB, the cache may take "
@@ -72,14 +79,27 @@ class FeatureCache:
     def _paths(self, digest: str) -> tuple[Path, Path]:
         return self.folder / f"{digest}.bin", self.folder / f"{digest}.json"
 
-    def _commit(self, digest: str, temporary: Path, meta: Mapping[str, Json]) -> None:
+    def _commit(
+        self, digest: str, temporary: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic], checksum: str
+    ) -> NDArray[np.generic]:
         data, told = self._paths(digest)
         os.replace(temporary, data)
+        array = np.memmap(data, dtype=dtype, mode="r", shape=shape)
+        meta = {"shape": list(shape), "dtype": dtype.str, "checksum": checksum}
         fresh = told.with_suffix(f".{uuid.uuid4().hex}.tmp")
         fresh.write_text(json.dumps(meta))
         os.replace(fresh, told)
         self._in_use.add(digest)
         self._evict()
+        return array
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left: unfinished files, and data that no entry tells of."""
+        for file in [*self.folder.glob("*.tmp"), *self.folder.glob("*.bin")]:
+            with contextlib.suppress(OSError):  # another process is removing it
+                left = file.suffix == ".tmp" or not file.with_suffix(".json").exists()
+                if left and time.time() - file.stat().st_mtime > STALE_S:
+                    file.unlink()
 
     def _evict(self) -> None:
         """Remove the longest unused entries until the rest fits."""
@@ -100,7 +120,12 @@ class FeatureCache:
 
 
 class EntryWriter:
-    """Rows of one entry, written in order; renamed into place at the end of its context."""
+    """Rows of one entry, written in order; renamed into place at the end of its context.
+
+    `array` maps it read-only from then on, whatever other processes do to the entry.
+    """
+
+    array: NDArray[np.generic]
 
     def __init__(self, cache: FeatureCache, digest: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
         self._cache = cache
@@ -123,25 +148,30 @@ class EntryWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        size = self._file.tell()
-        self._file.close()
-        if kind is not None:
+        try:
+            self._file.close()
+            if kind is None:
+                size, expected = self._temporary.stat().st_size, _bytes(self._shape, self._dtype)
+                assert size == expected, f"{size} bytes written of {expected}"
+                self._hash.update(_header(self._shape, self._dtype))
+                checksum = self._hash.hexdigest()
+                self.array = self._cache._commit(self._digest, self._temporary, self._shape, self._dtype, checksum)
+        finally:
             self._temporary.unlink(missing_ok=True)
-            return
-        expected = int(np.prod(self._shape)) * self._dtype.itemsize
-        assert size == expected, f"{size} bytes written of {expected}"
-        meta = {
-            "shape": list(self._shape),
-            "dtype": self._dtype.str,
-            "bytes": size,
-            "checksum": self._hash.hexdigest(),
-        }
-        self._cache._commit(self._digest, self._temporary, meta)
 
 
-def _checksum(path: Path) -> str:
+def _bytes(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> int:
+    return math.prod(shape) * dtype.itemsize
+
+
+def _header(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> bytes:
+    return json.dumps([shape, dtype.str]).encode()
+
+
+def _checksum(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
+    digest.update(_header(shape, dtype))
     return digest.hexdigest()

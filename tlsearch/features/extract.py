@@ -1,8 +1,10 @@
 """Passes through a frozen prefix: eager PyTorch, or ONNX Runtime where measured rates say that its export pays."""
 
+import hashlib
 import os
 import time
 import uuid
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +64,25 @@ def agrees(ours: NDArray[np.float32], reference: NDArray[np.float32]) -> bool:
     return bool(close)
 
 
+def check_untouched(prefix: Prefix, pictures: NDArray[np.uint8]) -> None:
+    """Refuse a prefix in which a stage overwrites its input: a cut's values would change after they were taken.
+
+    Args:
+        prefix: On the CPU or not.
+        pictures: At least one, `(n, S, S, 3)`.
+
+    Raises:
+        TlsearchError: Where the stage after a cut overwrites what the cut holds.
+    """
+    with torch.no_grad():
+        x = prefix.normalise(torch.from_numpy(pictures).to(prefix.normalise.scale.device))
+        for index, stage in enumerate(prefix.stages):
+            kept, taken = x.clone(), x
+            x = stage(x)
+            if index in prefix.cuts and not torch.equal(taken, kept):
+                raise TlsearchError(f"stage {index + 1} overwrites its input, so the cut before it cannot be cached")
+
+
 def eager_pass(prefix: Prefix, device: torch.device) -> Pass:
     """Run the prefix as it stands."""
     prefix.to(device)
@@ -74,11 +95,11 @@ def eager_pass(prefix: Prefix, device: torch.device) -> Pass:
     return run
 
 
-def onnx_pass(file: Path, threads: int) -> Pass:
+def onnx_pass(exported: bytes, threads: int) -> Pass:
     """Run an exported prefix in ONNX Runtime, on the CPU.
 
     Args:
-        file: What `export_prefix` wrote.
+        exported: What `export_prefix` gave.
         threads: Physical cores; more are slower.
     """
     import onnxruntime as ort  # 0.2 s, and only where a prefix was exported
@@ -86,7 +107,7 @@ def onnx_pass(file: Path, threads: int) -> Pass:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
 
     def run(pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         return list(session.run(None, {"pixels": pictures}))
@@ -94,22 +115,40 @@ def onnx_pass(file: Path, threads: int) -> Pass:
     return run
 
 
-def export_prefix(prefix: Prefix, example: NDArray[np.uint8], file: Path) -> None:
-    """Write a prefix as ONNX, with a batch of any size; appears whole or not at all."""
+def export_prefix(prefix: Prefix, example: NDArray[np.uint8], file: Path) -> bytes:
+    """Export a prefix as ONNX, with a batch of any size, and keep it in a file behind its own sha256."""
     temporary = file.with_suffix(f".{uuid.uuid4().hex}.tmp")
     file.parent.mkdir(parents=True, exist_ok=True)
     batch = torch.export.Dim("batch", min=1, max=4096)
-    torch.onnx.export(
-        prefix,
-        (torch.from_numpy(example[:2]),),
-        str(temporary),
-        dynamo=True,
-        input_names=["pixels"],
-        dynamic_shapes={"pixels": {0: batch}},
-        external_data=False,
-        verbose=False,
-    )
-    os.replace(temporary, file)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's exporter deprecates parts of itself
+            torch.onnx.export(
+                prefix,
+                (torch.from_numpy(example[:2]),),
+                str(temporary),
+                dynamo=True,
+                input_names=["pixels"],
+                dynamic_shapes={"pixels": {0: batch}},
+                external_data=False,
+                verbose=False,
+            )
+        exported = temporary.read_bytes()
+        temporary.write_bytes(hashlib.sha256(exported).digest() + exported)
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return exported
+
+
+def read_exported(file: Path) -> bytes | None:
+    """What `export_prefix` kept, or None where there is nothing sound."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return None
+    checksum, exported = content[:32], content[32:]
+    return exported if hashlib.sha256(exported).digest() == checksum else None
 
 
 def choose_pass(
@@ -138,12 +177,13 @@ def choose_pass(
     if device.type != "cpu":
         return "eager", eager
     eager_s = _seconds_a_picture(eager, pictures)
-    if not onnx_file.exists():
+    exported = read_exported(onnx_file)
+    if exported is None:
         saved_s = passes * eager_s * (1 - 1 / ONNX_GAIN)
         if saved_s < EXPORT_SECONDS:
             return "eager", eager
-        export_prefix(prefix, pictures, onnx_file)
-    onnx = onnx_pass(onnx_file, threads)
+        exported = export_prefix(prefix, pictures, onnx_file)
+    onnx = onnx_pass(exported, threads)
     same = all(agrees(a, b) for a, b in zip(onnx(pictures), eager(pictures), strict=True))
     if same and _seconds_a_picture(onnx, pictures) < eager_s:
         return "onnxruntime", onnx

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tlsearch.data.pixels import PixelStore
+from tlsearch.data.pixels import RULES_VERSION, PixelStore
 from tlsearch.data.views import VIEW_RULE, make_view, view_count
 from tlsearch.records import Json
 from tlsearch.specs import Preprocessing
@@ -50,6 +50,7 @@ class Pictures:
         plain = view == 0
         return {
             "pictures": [self.store.hashes[i] for i in self.indices],
+            "pixel_rules": RULES_VERSION,
             "stored_px": self.store.shorter_px,
             "resize": [
                 self.preprocessing.resize,

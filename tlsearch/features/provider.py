@@ -17,17 +17,19 @@ from tlsearch.features.extract import (
     Pass,
     check_cacheable,
     check_independent,
+    check_untouched,
     choose_pass,
     eager_pass,
     export_prefix,
     onnx_pass,
+    read_exported,
 )
 from tlsearch.features.pictures import Pictures
 from tlsearch.model import LoadedBackbone, Prefix
 from tlsearch.records import Json
 from tlsearch.specs import Preprocessing
 
-LIBRARIES = ("torch", "torchvision", "keras", "numpy", "pillow", "onnxruntime")
+LIBRARIES = ("tlsearch", "torch", "torchvision", "keras", "numpy", "pillow", "onnxruntime")
 PIXELS = "pixels"  # the cut before the first stage: the pictures themselves
 POOLED = "pooled"  # the cut after pooling
 
@@ -67,7 +69,7 @@ class FeatureProvider:
 
     Args:
         loaded: The pristine backbone.
-        weights: What names it: its plugin, parameters, variant and the digest of its weights.
+        weights: What names it: its plugin and its code, parameters, variant and the digest of its weights.
         preprocessing: What pictures go through.
         pictures: Which.
         cuts: The cuts that may be asked for, as frozen stages; all are taken from one pass.
@@ -98,8 +100,8 @@ class FeatureProvider:
         versions = {name: _version(name) for name in LIBRARIES}
         normalise = [preprocessing.value_range, preprocessing.mean, preprocessing.std, preprocessing.channels]
         self._identity = {"weights": dict(weights), "normalise": normalise, "versions": versions}
-        exported = {**self._identity, "cuts": inner}
-        self._exported = engine.prefixes / f"{key_digest(exported)}.onnx"
+        exported = {**self._identity, "cuts": inner, "image_px": pictures.image_px}
+        self._exported = engine.prefixes / f"{key_digest(exported)}.prefix"
         decided = {**exported, "pictures": pictures.identity("none", 0), "device": engine.device.type}
         self._decision = engine.prefixes / f"{key_digest(decided)}.runtime"
         self._augments = tuple(augments)
@@ -128,17 +130,15 @@ class FeatureProvider:
 
     def _view(self, output: Output, augment: str, view: int, progress: Progress | None) -> NDArray[np.generic]:
         found = self._lookup(output, augment, view)
-        if found is None:
-            if output == PIXELS:
-                self._fill_pixels(augment, view)
-            else:
-                self._run_pass(augment, view, progress)
-            self.counts.misses += 1
-            found = self._lookup(output, augment, view)
-            assert found is not None, "an entry that was just written is missing"
-        else:
+        if found is not None:
             self.counts.hits += 1
-        return found
+            return found
+        self.counts.misses += 1
+        if output == PIXELS:
+            self._fill_pixels(augment, view)
+        else:
+            self._run_pass(augment, view, progress)
+        return self._open[key_digest(self._key(output, augment, view))]
 
     def _key(self, output: Output, augment: str, view: int) -> dict[str, Json]:
         pictures = self._pictures.identity(augment, view)
@@ -162,9 +162,12 @@ class FeatureProvider:
             array = self._cache.open(key)
             if array is None:
                 return None
-            # pooled features are small and read at every step; maps are left to the page cache
-            self._open[digest] = np.array(array) if output == POOLED else array
+            self._keep(output, digest, array)
         return self._open[digest]
+
+    def _keep(self, output: Output, digest: str, array: NDArray[np.generic]) -> None:
+        # pooled features are small and read at every step; maps are left to the page cache
+        self._open[digest] = np.array(array) if output == POOLED else array
 
     @property
     def runtime(self) -> str:
@@ -180,6 +183,7 @@ class FeatureProvider:
         return self._chosen
 
     def _choose(self) -> tuple[str, Pass]:
+        check_cacheable(self._prefix)
         sample = self._sample()
         views = 1 + sum(self._pictures.count(augment) - 1 for augment in self._augments)
         return choose_pass(
@@ -195,13 +199,17 @@ class FeatureProvider:
         runtime = self.runtime
         check_cacheable(self._prefix)
         if self._pass is None and runtime == "onnxruntime":
-            if not self._exported.exists():
-                export_prefix(self._prefix, self._sample(), self._exported)
-            self._pass = onnx_pass(self._exported, self._threads)
+            exported = read_exported(self._exported)
+            if exported is None:
+                exported = export_prefix(self._prefix, self._sample(), self._exported)
+            self._pass = onnx_pass(exported, self._threads)
         elif self._pass is None:
             self._pass = eager_pass(self._prefix, self._device)
-        if not self._checked and len(self._pictures) >= 3:
-            check_independent(self._pass, self._sample())
+        if not self._checked:
+            sample = self._sample()
+            check_untouched(self._prefix, sample[:1])
+            if len(sample) >= 3:
+                check_independent(self._pass, sample)
             self._checked = True
         return self._pass
 
@@ -227,6 +235,8 @@ class FeatureProvider:
                 done += len(batch)
                 if progress is not None:
                     progress(done, total)
+        for output, writer in writers.items():
+            self._keep(output, key_digest(self._key(output, augment, view)), writer.array)
         self.counts.pictures += total
         self.counts.seconds += time.monotonic() - began
 
@@ -236,6 +246,7 @@ class FeatureProvider:
         with self._cache.create(key, (len(self._pictures), side, side, 3), np.uint8) as writer:
             for batch in self._pictures.batches(augment, view, BATCH):
                 writer.write(batch)
+        self._keep(PIXELS, key_digest(key), writer.array)
 
 
 def _version(distribution: str) -> str:

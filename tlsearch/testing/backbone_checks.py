@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tlsearch.errors import WeightsError
-from tlsearch.model import LoadedBackbone, build_backbone, layer_names
+from tlsearch.freezing import layer_names
+from tlsearch.model import LoadedBackbone, build_backbone
 from tlsearch.space import ParamValue
 from tlsearch.specs import BackboneSpec
 from tlsearch.testing.support import ends, require, require_equal

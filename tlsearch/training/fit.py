@@ -1,6 +1,7 @@
 """Fits one recipe on one fold: the probe, then the suffix and the head from the cached cut."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tlsearch.model import LoadedBackbone, frozen_stages
+from tlsearch.freezing import frozen_stages
+from tlsearch.model import LoadedBackbone
 from tlsearch.training.loop import (
     EpochDone,
     Fold,
@@ -35,6 +37,7 @@ class Material:
         loaded: The backbone; its suffix is trained in place and put back afterwards.
         normalise: What pictures go through before the first stage, where nothing is frozen.
         pools: Whether heads get pooled features.
+        channels_last: Whether maps are put into that memory format, as the stages' kernels are.
         inputs: `(frozen stages, augment) -> Inputs` at that cut; all stages frozen are the head's own input.
         labels: Of all development images, on the device.
         device: Where it is computed.
@@ -43,6 +46,7 @@ class Material:
     loaded: LoadedBackbone
     normalise: nn.Module
     pools: bool
+    channels_last: bool
     inputs: Callable[[int, str], Inputs]
     labels: torch.Tensor
     device: torch.device
@@ -87,30 +91,31 @@ def fitted(
         NonFiniteError: Where the training diverged.
         torch.OutOfMemoryError: Where a single picture does not fit.
     """
-    stages = len(material.loaded.backbone.stages)
     depths = [
         frozen_stages(material.loaded.backbone, unfrozen=p.unfrozen, freeze_until=recipe.freeze_until)
         for p in recipe.phases
     ]
-    deepest = min(depths)
+    # Stages that an earlier phase trained are no longer what the cache holds: data enter before them.
+    cuts = list(itertools.accumulate(depths, min))
+    # all of it before the first step: a pass that fills the cache must see the weights as they were
+    inputs = [material.inputs(cut, recipe.augment) for cut in cuts]
+    deepest = cuts[-1]
     weights = [p for stage in material.loaded.weights[deepest:] for p in stage]
     before = [p.detach().clone() for p in weights]
     head.to(material.device)
     micro = MicroBatch()
     torch.manual_seed(dropout_seed)
     try:
-        cut, first = stages, 0
-        for phase, frozen in zip(recipe.phases, depths, strict=True):
-            # Stages that an earlier phase trained are no longer what the cache holds: data enter before them.
-            cut = min(cut, frozen)
+        first = 0
+        for phase, frozen, cut, values in zip(recipe.phases, depths, cuts, inputs, strict=True):
             forward = _forward(material, head, cut, frozen)
-            inputs = material.inputs(cut, recipe.augment)
-            result = Fitted(head=head, frozen=deepest, predict=_predictor(material, head, forward, inputs))
+            predict = _predictor(head, forward, values, material.device, micro)
+            result = Fitted(head=head, frozen=deepest, predict=predict)
             head.train()
             train(
                 forward,
                 _stepper(recipe, phase, head, material.loaded, frozen),
-                inputs,
+                values,
                 material.labels,
                 fold,
                 Stretch(
@@ -166,6 +171,8 @@ def _forward(material: Material, head: nn.Sequential, cut: int, frozen: int) -> 
     between, suffix = backbone.stages[cut:frozen], backbone.stages[frozen:]
 
     def forward(x: torch.Tensor) -> torch.Tensor:
+        if x.ndim == 4 and material.channels_last:
+            x = x.to(memory_format=torch.channels_last)
         with torch.no_grad():
             if cut == 0:
                 x = material.normalise(x)
@@ -181,16 +188,17 @@ def _forward(material: Material, head: nn.Sequential, cut: int, frozen: int) -> 
 
 
 def _predictor(
-    material: Material,
     head: nn.Sequential,
     forward: Callable[[torch.Tensor], torch.Tensor],
     inputs: Inputs,
+    device: torch.device,
+    micro: MicroBatch,
 ) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
     def predict(rows: NDArray[np.int64]) -> NDArray[np.float32]:
         was_training = head.training
         head.eval()
         try:
-            return log_probabilities(forward, inputs, rows, material.device)
+            return log_probabilities(forward, inputs, rows, device, micro=micro)
         finally:
             head.train(was_training)
 

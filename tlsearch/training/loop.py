@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from tlsearch.training.optim import Stepper
 from tlsearch.training.order import epoch_order, rate_scale, view_of
 
+PREDICT_BATCH = 64
+
 
 class NonFiniteError(Exception):
     """The loss or an output is no longer a number."""
@@ -151,17 +153,31 @@ def log_probabilities(
     rows: NDArray[np.int64],
     device: torch.device,
     *,
-    batch: int = 64,
+    micro: MicroBatch,
 ) -> NDArray[np.float32]:
     """Log-probabilities of rows in their plain view, `(len(rows), C)`.
 
+    Args:
+        forward: A batch of inputs to logits `(n, C)`.
+        inputs: Of all development images.
+        rows: Which of them; at least one.
+        device: Where it is computed.
+        micro: Of the fit; halved where memory is short here as well.
+
     Raises:
         NonFiniteError: Where an output is not a number.
+        torch.OutOfMemoryError: Where a single picture does not fit.
     """
-    parts = [
-        torch.log_softmax(forward(inputs.gather(rows[i : i + batch], None, device)).float(), dim=1)
-        for i in range(0, len(rows), batch)
-    ]
+    parts: list[torch.Tensor] = []
+    done = 0
+    while done < len(rows):
+        batch = rows[done : done + min(micro.size or PREDICT_BATCH, PREDICT_BATCH)]
+        try:
+            parts.append(torch.log_softmax(forward(inputs.gather(batch, None, device)).float(), dim=1))
+            done += len(batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or not micro.halve(len(batch)):
+                raise
     result = torch.cat(parts)
     if not bool(torch.isfinite(result).all()):
         raise NonFiniteError("an output of the trained network is not a number")

@@ -1,8 +1,11 @@
 """What the jobs of a study share: loaded backbones, their cached features, and probes."""
 
+import hashlib
+import inspect
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +92,8 @@ class Parts:
             )
             for module in (*loaded.backbone.stages, loaded.backbone.pool):
                 module.to(self.device)
+                if loaded.spec.framework == "torch":  # Keras keeps its kernels in an order of its own
+                    module.to(memory_format=torch.channels_last)
             self._backbones[key] = loaded
         return self._backbones[key]
 
@@ -122,13 +127,15 @@ class Parts:
         cuts = {max(0, stages - unfrozen) for unfrozen in self.context.unfrozen}
         if cut is not None and cut not in {0, stages, *cuts}:
             cuts = {cut}
-        key = _key(recipe.backbone, recipe.backbone_params, recipe.preprocessing, sorted(cuts))
+        maps = self.head_spec(recipe).input == "map"
+        key = _key(recipe.backbone, recipe.backbone_params, recipe.preprocessing, sorted(cuts), maps)
         if key not in self._providers:
             choice = self.context.backbones[recipe.backbone]
             self._providers[key] = FeatureProvider(
                 loaded=loaded,
                 weights={
                     "backbone": choice.name,
+                    "code": _code_digest(loaded.spec.build),
                     "params": {**choice.params, **recipe.backbone_params},
                     "variant": choice.variant,
                     "digest": choice.digest,
@@ -136,7 +143,7 @@ class Parts:
                 preprocessing=self.preprocessing(recipe),
                 pictures=self.pictures(recipe, self.context.development),
                 cuts=sorted(cuts),
-                maps=self.head_spec(recipe).input == "map",
+                maps=maps,
                 augments=self.context.augments,
                 engine=self._engine,
             )
@@ -156,6 +163,7 @@ class Parts:
             loaded=loaded,
             normalise=self.network(recipe, nn.Sequential()).normalise,
             pools=pools,
+            channels_last=loaded.spec.framework == "torch",
             inputs=inputs,
             labels=self.labels,
             device=self.device,
@@ -227,6 +235,12 @@ class Parts:
     def true_labels(self) -> NDArray[np.int64]:
         """Of the development images, in order."""
         return np.asarray(self.context.labels, dtype=np.int64)[list(self.context.development)]
+
+
+def _code_digest(build: Callable[..., Any]) -> str:
+    """sha256 of the file that builds a backbone: an author changes it while name and weights stay."""
+    code = inspect.unwrap(build.func if isinstance(build, partial) else build)
+    return hashlib.sha256(Path(inspect.getfile(code)).read_bytes()).hexdigest()
 
 
 def _key(*parts: Any) -> str:

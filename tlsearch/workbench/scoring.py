@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tlsearch.model import frozen_stages
+from tlsearch.freezing import frozen_stages
 from tlsearch.records import EpochRecord, FailureReason, ModelFacts, TrialState
 from tlsearch.stats import score
 from tlsearch.training.fit import Fitted, Material, fitted, set_head_state

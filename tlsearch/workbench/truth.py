@@ -94,7 +94,7 @@ def _predictor(
     stages = len(model.backbone.stages)
     pools = model.pools
     prefix = Prefix(model.preprocessing, model.backbone, () if pools else (stages,), pooled=pools)
-    file = Path(parts.context.models) / f"{name}.onnx"
+    file = Path(parts.context.models) / f"{name}.prefix"
     _, run = choose_pass(
         prefix, sample, passes=wanted, onnx_file=file, device=parts.device, threads=parts.context.threads
     )
