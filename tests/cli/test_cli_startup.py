@@ -1,0 +1,78 @@
+"""What a command loads before it does anything: nobody waits for a framework that is not used."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tlsearch.cli.app import COMMANDS
+from tlsearch.records import StudyRecord
+from tlsearch.store.store import Store
+
+FRAMEWORKS = ("torch", "torchvision", "keras", "tensorflow", "onnx", "onnxruntime")
+LIBRARIES = (*FRAMEWORKS, "optuna", "sqlalchemy", "numpy", "sklearn", "PIL")
+CONTEXT = {
+    "classes": ["ann", "bob"],
+    "metric": "accuracy",
+    "labels": [0, 1],
+    "files": ["ann/0.png", "bob/0.png"],
+    "n_development": 2,
+    "n_holdout": 0,
+    "folds": 2,
+    "notes": [],
+    "left_out": [],
+    "findings": {},
+    "backbones": {},
+}
+STUDY = StudyRecord(
+    name="mine",
+    config={"study": {"budget": {"trials": 60}}},
+    definition={},
+    context=CONTEXT,
+    created="2026-11-22T17:00:00+00:00",
+)
+
+
+def loaded_by(code: str, names: Sequence[str], folder: Path) -> list[str]:
+    """Which of the named packages are in memory after some code ran in a process of its own."""
+    program = (
+        "import atexit, json, sys\n"
+        f"atexit.register(lambda: print(json.dumps([n for n in {list(names)} if n in sys.modules]), file=sys.stderr))\n"
+        f"{code}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    found: list[str] = json.loads(done.stderr.splitlines()[-1])
+    return found
+
+
+def test_importing_tlsearch_loads_no_framework_and_no_library_of_the_engine(tmp_path: Path) -> None:
+    assert loaded_by("import tlsearch", LIBRARIES, tmp_path) == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_loads_no_framework(command: str, tmp_path: Path) -> None:
+    code = f"from tlsearch.cli import main; main(['{command}', '--help'])"
+    assert loaded_by(code, FRAMEWORKS, tmp_path) == []
+
+
+def test_plugins_are_listed_without_a_framework(tmp_path: Path) -> None:
+    assert loaded_by("from tlsearch.cli import main; main(['plugins', 'list'])", FRAMEWORKS, tmp_path) == []
+
+
+def test_a_report_loads_neither_a_framework_nor_optuna(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "mine"
+    run.mkdir(parents=True)
+    with Store.open(f"sqlite:///{run / 'study.db'}") as store:
+        store.create_study(STUDY)
+    code = "from tlsearch.cli import main; assert main(['report', 'mine']) == 1"  # nothing has completed
+    assert loaded_by(code, (*FRAMEWORKS, "optuna", "sklearn"), tmp_path) == []
+
+
+def test_a_study_that_is_not_there_is_told_before_a_framework_is_loaded(tmp_path: Path) -> None:
+    for arguments in (["run", "mine.toml"], ["export-best", "mine", "--to", "bundle"], ["predict", "bundle", "x.jpg"]):
+        code = f"from tlsearch.cli import main; assert main({arguments}) != 0"
+        assert loaded_by(code, FRAMEWORKS, tmp_path) == []
