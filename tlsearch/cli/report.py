@@ -1,6 +1,5 @@
 """`tlsearch report`: what a study found, and how sure one can be. Loads neither torch nor optuna."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from tlsearch.cli.output import out, print_json
 from tlsearch.cli.studies import StoredStudy, find_study
 from tlsearch.errors import NothingCompletedError
-from tlsearch.holdout import open_holdout
+from tlsearch.holdout import final_folder, open_holdout
 from tlsearch.report.load import load_summary
 from tlsearch.report.summary import to_json
 from tlsearch.report.terminal import render
@@ -44,9 +43,9 @@ def report_command(
 
 def _open(found: StoredStudy) -> None:
     with Store.open(found.store) as opened:
-        fitted = opened.events(found.name, ["final_fitted"])
-        if not fitted:
+        folder = final_folder(opened, found.name)
+        if folder is None:
             raise NothingCompletedError(
                 f"study '{found.name}' has no final model yet", hint="run it to its end: tlsearch run"
             )
-        open_holdout(opened, found.name, Path(fitted[-1].data["folder"]), found.lock)
+        open_holdout(opened, found.name, folder, found.lock)

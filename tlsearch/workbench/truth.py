@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from tlsearch.specs import ExportableModel
 from tlsearch.stats import score, wilson
 from tlsearch.work import Job, RowResult
 from tlsearch.workbench.parts import Parts
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.int64]]  # pictures (n, S, S, 3) and their labels
 
 
 def score_truth(parts: Parts, job: Job, progress: Callable[[int, int], None]) -> RowResult:
@@ -41,7 +44,7 @@ def score_truth(parts: Parts, job: Job, progress: Callable[[int, int], None]) ->
     wanted = int(job.options["n"])
     labels, log_probs = [], []
     predict: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None
-    for pictures, truth in _batches(parts, model, int(job.options["seed"]), wanted):
+    for pictures, truth in _ahead(_batches(parts, model, int(job.options["seed"]), wanted)):
         predict = predict or _predictor(parts, model, pictures, wanted, job.id)
         log_probs.append(predict(pictures))
         labels.append(truth)
@@ -67,9 +70,16 @@ def score_truth(parts: Parts, job: Job, progress: Callable[[int, int], None]) ->
     )
 
 
-def _batches(
-    parts: Parts, model: ExportableModel, seed: int, wanted: int
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches; the next one is drawn while this one is scored."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
+
+
+def _batches(parts: Parts, model: ExportableModel, seed: int, wanted: int) -> Iterator[Batch]:
     """Fresh pictures as the network gets them, `(n, S, S, 3)`, with their labels."""
     spec = parts.host.dataset(str(parts.context.dataset["source"]))
     options = spec.options(**parts.context.dataset["options"])
