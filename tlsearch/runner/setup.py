@@ -109,7 +109,7 @@ def set_up(
         shorter_px=max(_stored_px(choice) for choice in chosen.backbones.values()),
         seed=config.study.seed,
         repeats=REPEATS,
-        cache_dir=places.cache,
+        cache_dir=places.cache / "pixels",
     )
     metric = config.study.metric or ("balanced_accuracy" if data.class_ratio > SKEWED else "accuracy")
     space = SearchSpace.build(config, specs, host.heads(), metric=metric)
