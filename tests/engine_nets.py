@@ -1,7 +1,8 @@
-"""A plugin file for tests of the engine: a small network of four stages, some that misbehave, and what goes with them."""
+"""A plugin file for tests of the engine: a small network of four stages, and some like it that misbehave."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from tlsearch import (
 CLASSES = ("amber", "birch", "coral")
 HEIGHT, WIDTH = 40, 44
 CHANNELS = (3, 8, 8, 12, 16)
-PARAMETERS = sum(9 * i * o + 2 * o for i, o in zip(CHANNELS[:-1], CHANNELS[1:], strict=True))
+PARAMETERS = sum(9 * i * o + 2 * o for i, o in pairwise(CHANNELS))
 MACS = sum(9 * CHANNELS[i] * CHANNELS[i + 1] * (16 >> i) ** 2 for i in range(4))  # of 32 px
 HUES = np.array([[150, 110, 90], [105, 135, 105], [115, 100, 140]])
 

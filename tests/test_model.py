@@ -1,6 +1,7 @@
 """Networks joined from backbones and heads: what goes in, what is cut, what is frozen, and what it costs."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import engine_nets
@@ -143,7 +144,7 @@ def test_facts_count_parameters_and_work_of_the_whole_and_of_the_trained_part(fr
     loaded = built()
     head = nn.Sequential(nn.Dropout(0.5), nn.Linear(16, 3)).train()
     facts = measure_facts(Network(RULES, loaded.backbone, head), loaded, frozen=frozen, image_px=32)
-    sizes = list(zip(engine_nets.CHANNELS[:-1], engine_nets.CHANNELS[1:], strict=True))
+    sizes = list(pairwise(engine_nets.CHANNELS))
     parameters = [9 * i * o + 2 * o for i, o in sizes] + [16 * 3 + 3]
     macs = [9 * i * o * (16 >> index) ** 2 for index, (i, o) in enumerate(sizes)] + [16 * 3]
     assert (facts.parameters, facts.trained_parameters) == (sum(parameters), sum(parameters[frozen:]))

@@ -171,11 +171,11 @@ def _forward(material: Material, head: nn.Sequential, cut: int, frozen: int) -> 
     between, suffix = backbone.stages[cut:frozen], backbone.stages[frozen:]
 
     def forward(x: torch.Tensor) -> torch.Tensor:
-        if x.ndim == 4 and material.channels_last:
-            x = x.to(memory_format=torch.channels_last)
         with torch.no_grad():
             if cut == 0:
                 x = material.normalise(x)
+            if x.ndim == 4 and material.channels_last:
+                x = x.to(memory_format=torch.channels_last)
             for stage in between:
                 x = stage(x)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):

@@ -5,8 +5,8 @@ import inspect
 import json
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
