@@ -131,6 +131,13 @@ class RowResult:
     probe_seconds: float = 0.0
     extras: Mapping[str, Json] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, job: Job, row: Row, state: TrialState, **known: Any) -> "RowResult":
+        """The result of a job's row; `known` are the fields that there is something to say of."""
+        return cls(
+            job=job.id, kind=job.kind, trial=row.trial, attempt=row.attempt, repeat=job.repeat, state=state, **known
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:

@@ -54,13 +54,10 @@ def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
         folder, development = _save(parts, row, network)
         facts = parts.facts(row.recipe, head, result.frozen)
     difference = np.abs(np.exp(development[: len(cached)]) - np.exp(cached)).max()
-    return RowResult(
-        job=job.id,
-        kind=job.kind,
-        trial=row.trial,
-        attempt=row.attempt,
-        repeat=job.repeat,
-        state=TrialState.COMPLETED,
+    return RowResult.of(
+        job,
+        row,
+        TrialState.COMPLETED,
         facts=facts,
         seconds=time.monotonic() - began,
         extras={"folder": str(folder), "cached_difference": float(difference)},

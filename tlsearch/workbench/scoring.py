@@ -137,13 +137,10 @@ class Scorer:
         return self._parts.facts(row.recipe, self._parts.head(row.recipe, 0), frozen)
 
     def _completed(self, row: Row, scores: Scores, seconds: float) -> RowResult:
-        return RowResult(
-            job=self._job.id,
-            kind=self._job.kind,
-            trial=row.trial,
-            attempt=row.attempt,
-            repeat=self._job.repeat,
-            state=TrialState.COMPLETED,
+        return RowResult.of(
+            self._job,
+            row,
+            TrialState.COMPLETED,
             score=score(self._parts.context.metric, scores.log_probs, self._labels),
             fold_scores=tuple(scores.folds),
             rung_score=scores.rung,
@@ -155,13 +152,10 @@ class Scorer:
 
     def _pruned(self, row: Row, scores: Scores, pruned: PrunedError, seconds: float) -> RowResult:
         where = "on the first fold" if len(self._folds) > 1 else "at half of its schedule"
-        return RowResult(
-            job=self._job.id,
-            kind=self._job.kind,
-            trial=row.trial,
-            attempt=row.attempt,
-            repeat=self._job.repeat,
-            state=TrialState.PRUNED,
+        return RowResult.of(
+            self._job,
+            row,
+            TrialState.PRUNED,
             fold_scores=tuple(scores.folds),
             rung_score=scores.rung,
             detail=f"{pruned.score:.4f} {where}, below the {row.prune_below:.4f} that earlier trials had there",
@@ -194,13 +188,10 @@ def failed_row(job: Job, row: Row, error: Exception, seconds: float) -> RowResul
         reason = FailureReason.EXCEPTION
     first_line = (str(error).splitlines() or [""])[0]
     detail = first_line if isinstance(error, NonFiniteError) else f"{type(error).__name__}: {first_line}"
-    return RowResult(
-        job=job.id,
-        kind=job.kind,
-        trial=row.trial,
-        attempt=row.attempt,
-        repeat=job.repeat,
-        state=TrialState.FAILED,
+    return RowResult.of(
+        job,
+        row,
+        TrialState.FAILED,
         reason=reason,
         detail=detail,
         seconds=seconds,

@@ -53,12 +53,10 @@ def score_truth(parts: Parts, job: Job, progress: Callable[[int, int], None]) ->
     predictions = np.concatenate(log_probs)
     right = int((predictions.argmax(axis=1) == y).sum())
     interval = wilson(right, len(y))
-    return RowResult(
-        job=job.id,
-        kind=job.kind,
-        trial=row.trial,
-        attempt=row.attempt,
-        state=TrialState.COMPLETED,
+    return RowResult.of(
+        job,
+        row,
+        TrialState.COMPLETED,
         seconds=time.monotonic() - began,
         extras={
             "n": len(y),
