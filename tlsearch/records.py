@@ -45,7 +45,8 @@ class FailureReason(StrEnum):
     KILLED = "killed"
     CRASHED = "crashed"
     DATA_CHANGED = "data_changed"
-    INTERRUPTED = "interrupted"  # of an attempt: the coordinator, the user or the machine went away
+    INTERRUPTED = "interrupted"  # of an attempt: the coordinator or the machine went away
+    STOPPED = "stopped"  # of an attempt: the user or the run itself stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +145,8 @@ class StudyRecord:
 class Event:
     """One thing that happened to a study, in order.
 
-    Kinds: "run_started", "asked", "dispatched", "told", "prepared", "confirmed", "final_fitted", "truth_scored",
-    "chosen", "holdout_opened", "run_ended", "notice", "attempt_ended".
+    Kinds: "run_started", "phase_timed", "cache", "prepared", "asked", "dispatched", "told", "attempt_ended",
+    "confirmed", "final_fitted", "truth_scored", "chosen", "run_ended", "run_stopped", "holdout_opened", "notice".
     """
 
     seq: int

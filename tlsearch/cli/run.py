@@ -1,6 +1,8 @@
 """`tlsearch run`: a whole study, live; the same command continues it."""
 
+import logging
 import os
+import shlex
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ import typer
 
 from tlsearch.cli.live import LiveView
 from tlsearch.cli.output import err, line, out
-from tlsearch.cli.studies import LOCK, STORE_VARIABLE
+from tlsearch.cli.studies import STORE_VARIABLE, study_lock
 from tlsearch.errors import StoppedError
 from tlsearch.execution.local import LocalExecutor
 from tlsearch.execution.lock import StudyLock
@@ -28,6 +30,7 @@ from tlsearch.study import StudyConfig, load_study
 from tlsearch.work import WorkerContext
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SHOW_CURSOR = b"\x1b[?25h"
 
 
 def run_command(
@@ -46,14 +49,21 @@ def run_command(
 ) -> None:
     """Search, choose and fit; the same command continues where an earlier run stopped."""
     files = tuple(plugins or ())
-    host = PluginHost.load(files=files)
     changed = [*(overrides or []), *([f"study.name={new_study}"] if new_study else [])]
-    config = load_study(study, overrides=changed, host=host)
+    with _stopped_by_signals(_command(study, changed, store, files)):
+        _run(study, changed, store, files)
+
+
+def _run(study: Path, overrides: Sequence[str], store: str | None, plugins: tuple[Path, ...]) -> None:
+    # a plugin's observer that raises is told as a notice; without a handler its traceback would be shown as well
+    logging.getLogger("tlsearch").addHandler(logging.NullHandler())
+    host = PluginHost.load(files=plugins)
+    config = load_study(study, overrides=overrides, host=host)
     folder = run_folder(config.study.name)
     url = store or os.environ.get(STORE_VARIABLE) or config.run.store or f"sqlite:///{folder / DATABASE}"
     folder.mkdir(parents=True, exist_ok=True)
-    with StudyLock(folder / LOCK), Store.open(url) as opened, _stopped_by_signals(_command(study, changed)):
-        outcome = _run_live(config, host=host, store=opened, places=_places(folder, files))
+    with StudyLock(study_lock(url, config.study.name)), Store.open(url) as opened:
+        outcome = _run_live(config, host=host, store=opened, places=_places(folder, plugins))
         _tell(outcome, opened)
 
 
@@ -98,28 +108,43 @@ def _places(folder: Path, files: tuple[Path, ...]) -> Places:
     return Places(folder=folder, cache=cache_root(), plugins=tuple(file.resolve() for file in files))
 
 
-def _command(study: Path, overrides: Sequence[str]) -> str:
-    """The command that continues the study."""
-    return " ".join(["tlsearch run", str(study), *(f"--set {override}" for override in overrides)])
+def _command(study: Path, overrides: Sequence[str], store: str | None, plugins: Sequence[Path]) -> str:
+    """The command that continues the study, as a shell reads it."""
+    options = [part for override in overrides for part in ("--set", override)]
+    options += ["--store", store] if store else []
+    options += [part for file in plugins for part in ("--plugin", str(file))]
+    return shlex.join(["tlsearch", "run", str(study), *options])
+
+
+class _Signalled(BaseException):
+    """The first signal. No `except Exception` on its way, a plugin's least of all, takes it for its own."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
 
 
 @contextmanager
 def _stopped_by_signals(command: str) -> Iterator[None]:
-    """Turn the first signal into StoppedError, which lets rows in work end; a second one leaves at once."""
+    """Turn the first signal into StoppedError, after rows in work had time to end; a second one leaves at once."""
 
     def stop(signum: int, _: FrameType | None) -> None:
         for each in SIGNALS:
             signal.signal(each, _leave_at_once)
-        name = signal.Signals(signum).name
-        raise StoppedError(f"stopped by {name}", signum=signum, hint=f"continue with: {command}")
+        raise _Signalled(signum)
 
     before = {each: signal.signal(each, stop) for each in SIGNALS}
     try:
         yield
+    except _Signalled as stopped:
+        name = signal.Signals(stopped.signum).name
+        raise StoppedError(f"stopped by {name}", signum=stopped.signum, hint=f"continue with: {command}") from None
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
 
 
 def _leave_at_once(signum: int, _: FrameType | None) -> None:
+    if os.isatty(2):
+        os.write(2, SHOW_CURSOR)  # the live view hid it
     os._exit(128 + signum)  # workers see their standard input end, and leave too

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tlsearch.errors import StoreError, UnknownNameError
 from tlsearch.paths import DATABASE, newest_run, run_folder
+from tlsearch.store.sqlite import sqlite_path
 from tlsearch.store.store import Store
-from tlsearch.text import did_you_mean, safe
+from tlsearch.text import did_you_mean, safe, slug
 
 STORE_VARIABLE = "TLSEARCH_STORE_URL"
-LOCK = "study.lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,12 @@ def find_study(study: str | None, store: str | None = None) -> StoredStudy:
     if not matching:
         raise StoreError(f"the store has no study '{safe(name)}'{did_you_mean(name, known)}")
     folder = folder or run_folder(matching[0])
-    return StoredStudy(name=matching[0], store=url, folder=folder, lock=folder / LOCK)
+    return StoredStudy(name=matching[0], store=url, folder=folder, lock=study_lock(url, matching[0]))
+
+
+def study_lock(store: str, name: str) -> Path:
+    """A study's lock lies beside its store, so that who writes there meets it, from whatever folder."""
+    return sqlite_path(store).parent / f"{slug(name)}.lock"
 
 
 def _named(study: str | None) -> tuple[str | None, Path | None, str | None]:

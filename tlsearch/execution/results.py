@@ -3,6 +3,7 @@
 A line is `1 LENGTH SHA256 JSON`: the format's version, the length of the JSON in bytes and its digest.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tlsearch.errors import StoreError
 from tlsearch.execution.codec import result_from_json, result_to_json
 from tlsearch.work import RowResult
 
@@ -30,6 +32,7 @@ class ResultWriter:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._file = path.open("a+b", buffering=0)
         _sync_folder(path.parent)
         end = self._file.seek(0, os.SEEK_END)
@@ -39,9 +42,21 @@ class ResultWriter:
                 self._file.write(b"\n")
 
     def append(self, result: RowResult) -> None:
-        """Write one line and sync it."""
-        self._file.write(_encode(result))
-        os.fsync(self._file.fileno())
+        """Write one line and sync it.
+
+        Raises:
+            StoreError: Where the disk does not take it.
+        """
+        try:
+            line = _encode(result)
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {self._path}: {error.strerror or error}",
+                hint="make room on the disk, then run the same command again",
+            ) from error
 
     def close(self) -> None:
         """Close the file."""

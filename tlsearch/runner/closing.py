@@ -2,22 +2,21 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tlsearch.errors import NothingCompletedError, TlsearchError
-from tlsearch.records import Event, Json, TrialKind, TrialRecord, TrialState
-from tlsearch.runner.dispatch import WORKER_DEATHS, Dispatcher, job_id
+from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
+from tlsearch.runner.budget import CONFIRMED
+from tlsearch.runner.dispatch import Dispatcher, job_id
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.setup import Setup
 from tlsearch.search.importance import parameter_importance
 from tlsearch.stats import Candidate, bbc_cv, cannot_tell_apart, choose
 from tlsearch.store.store import Store
 from tlsearch.training.recipe import Recipe
-from tlsearch.work import Job, JobKind, Row, RowResult
+from tlsearch.work import Job, JobKind, Row
 
-POLL_S = 0.2
-CONFIRMED = 5  # of the best are scored again
 CONFIRMING_REPEAT = 1
 TRUTH_PICTURES = 5_000
 TRUTH_SEED = 1  # of the stream of fresh pictures; the dataset itself is seed 0 or another stream
@@ -53,12 +52,10 @@ class Closing:
         Raises:
             NothingCompletedError: Where there is none.
         """
-        records = self._store.trials(self._study)
-        done = [r for r in records if r.state is TrialState.COMPLETED and r.kind in RANKED and r.score is not None]
+        records = [record for record in self._store.trials(self._study) if record.kind in RANKED]
+        done = [r for r in records if r.state is TrialState.COMPLETED and r.score is not None]
         if not done:
-            failed = [r for r in records if r.state is TrialState.FAILED]
-            first = f"; the first failure: {failed[0].reason}: {failed[0].detail}" if failed else ""
-            raise NothingCompletedError(f"no trial completed ({len(failed)} failed){first}")
+            raise _nothing_completed(records)
         return sorted(done, key=lambda record: (-(record.score or 0.0), record.number))[:CONFIRMED]
 
     def confirm(self) -> None:
@@ -73,9 +70,13 @@ class Closing:
                     seed_key=record.number,
                 )
                 job = Job(
-                    id=job_id("confirm", record.number), kind=JobKind.CONFIRM, rows=(row,), repeat=CONFIRMING_REPEAT
+                    id=job_id("confirm", record.number),
+                    kind=JobKind.CONFIRM,
+                    rows=(row,),
+                    repeat=CONFIRMING_REPEAT,
+                    timeout_s=self._setup.config.run.trial_timeout_s,
                 )
-                result = self.run(job)
+                result = self._dispatcher.run(job)
                 self._store.record(self._study, [result])
                 self._journal.event("confirmed", trial=record.number, score=result.score, state=result.state)
 
@@ -113,7 +114,7 @@ class Closing:
             if event.data["recipe"] == recipe.digest() and (Path(event.data["folder"]) / "final.json").exists():
                 return Path(event.data["folder"])
         row = Row(trial=record.number, attempt=1, recipe=recipe, seed_key=record.number)
-        result = self.run(Job(id=job_id("final", record.number), kind=JobKind.FINAL, rows=(row,)))
+        result = self._dispatcher.run(Job(id=job_id("final", record.number), kind=JobKind.FINAL, rows=(row,)))
         if result.state is not TrialState.COMPLETED:
             raise TlsearchError(f"the final model could not be fitted: {result.detail}")
         folder = str(result.extras["folder"])
@@ -129,7 +130,9 @@ class Closing:
             return
         row = Row(trial=record.number, attempt=1, recipe=Recipe.from_json(record.recipe))
         options = {"folder": str(folder), "n": TRUTH_PICTURES, "seed": TRUTH_SEED}
-        result = self.run(Job(id=job_id("truth", record.number), kind=JobKind.TRUTH, rows=(row,), options=options))
+        result = self._dispatcher.run(
+            Job(id=job_id("truth", record.number), kind=JobKind.TRUTH, rows=(row,), options=options)
+        )
         if result.state is not TrialState.COMPLETED:
             raise TlsearchError(f"the final model could not be scored on fresh pictures: {result.detail}")
         self._journal.event("truth_scored", trial=record.number, folder=str(folder), **result.extras)
@@ -139,25 +142,16 @@ class Closing:
         shares = parameter_importance(self._setup.space, self._store.trials(self._study))
         self._store.put_file(self._study, "importance", json.dumps(shares).encode())
 
-    def run(self, job: Job) -> RowResult:
-        """Run one job that is no trial's, and wait for its one result; a worker that dies is given another chance."""
-        for attempt in range(1, WORKER_DEATHS + 1):
-            tried = replace(job, id=f"{job.id}-{attempt}")
-            self._dispatcher.submit(tried)
-            while tried.id in self._dispatcher.jobs:
-                for result in self._dispatcher.hear(POLL_S):
-                    if result.job == tried.id:
-                        return result
-        raise TlsearchError(
-            f"the worker died {WORKER_DEATHS} times in the job '{job.kind}'", hint="its log is in the run's logs folder"
+
+def _nothing_completed(records: Sequence[TrialRecord]) -> NothingCompletedError:
+    failed = [record for record in records if record.state is TrialState.FAILED]
+    if not records:
+        return NothingCompletedError(
+            "no trial was run: the time budget was used up before the first",
+            hint="raise budget.time, then run the same command again",
         )
-
-
-def settled(events: Sequence[Event]) -> bool:
-    """Whether the last choice was made after the last result."""
-    told = max((event.seq for event in events if event.kind in ("told", "asked")), default=0)
-    chosen = max((event.seq for event in events if event.kind == "chosen"), default=-1)
-    return chosen > told
+    first = f"; the first failure: {failed[0].reason}: {failed[0].detail}" if failed else ""
+    return NothingCompletedError(f"no trial completed ({len(failed)} failed){first}")
 
 
 def _candidate(record: TrialRecord) -> Candidate:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -16,11 +16,16 @@ from tlsearch.store.store import Store
 from tlsearch.training.recipe import Recipe
 from tlsearch.work import Job, JobEnded, JobKind, Progress, Row, RowResult
 
+POLL_S = 0.2
 WORKER_DEATHS = 3  # with a trial alone in flight, before it counts as the trial's fault
 COORDINATOR_DEATHS = 5
-FAILURES_AT_THE_START = 5  # in a row: the study stops itself
+FAILURES_AT_THE_START = 5  # in a row: the run stops itself
 FAILURES_JUDGED = 10  # from so many trials on, more failures than half stop it
+# How attempts end that say nothing against their trial; every other end without a result does.
+BLAMELESS = (FailureReason.INTERRUPTED, FailureReason.STOPPED)
+AT_FAULT = tuple(reason for reason in FailureReason if reason not in BLAMELESS)
 DEATHS = (FailureReason.KILLED, FailureReason.CRASHED, FailureReason.EXITED)
+NO_RESULT = "the worker ended the job without a result"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,21 +76,28 @@ class Dispatcher:
         self._store, self._study, self._executor = store, study, executor
         self._results, self._journal, self._watcher = results, journal, watcher
         self._folds, self._timeout_s = folds, timeout_s
+        self._before = {record.number for record in store.trials(study) if record.state.ended}  # this run
         self.jobs: dict[str, Job] = {}  # in flight
 
-    def take_over(self) -> None:
-        """Settle what an earlier run left: finished attempts are told, the others dispatched again, first of all."""
+    def take_over(self, *, was_stopped: bool) -> None:
+        """Settle what an earlier run left: finished attempts are told, the others dispatched again, first of all.
+
+        Args:
+            was_stopped: Whether that run ended itself, as on Ctrl-C; else it was killed, which a trial may have caused.
+        """
+        how = FailureReason.STOPPED if was_stopped else FailureReason.INTERRUPTED
+        detail = "the run was stopped" if was_stopped else "the coordinator went away"
         open_attempts = self._store.open_attempts(self._study)
         for job, attempts in groupby(open_attempts, key=lambda attempt: attempt.job):
             live = {(attempt.trial, attempt.attempt) for attempt in attempts}
             finished = [r for r in read_results(results_file(self._results, job)) if (r.trial, r.attempt) in live]
             self._record(finished, [])
             for trial, attempt in sorted(live - {(r.trial, r.attempt) for r in finished}):
-                self._end_attempt(trial, attempt, FailureReason.INTERRUPTED, "the coordinator went away")
+                self._end_attempt(trial, attempt, how, detail)
         jobs: dict[str, list[TrialRecord]] = {}
         for record in self._store.trials(self._study):
-            if record.state in (TrialState.RUNNING, TrialState.WAITING):
-                if self._interruptions_alone(record.number) >= COORDINATOR_DEATHS:
+            if not record.state.ended:
+                if self._ended_alone(record.number, (FailureReason.INTERRUPTED,)) >= COORDINATOR_DEATHS:
                     detail = f"the coordinator died {COORDINATOR_DEATHS} times with this trial alone in flight"
                     self._fail(record, FailureReason.KILLED, detail)
                 else:
@@ -111,15 +123,36 @@ class Dispatcher:
         job = Job(id=job_id("trials", rows[0].trial), kind=JobKind.TRIALS, rows=rows, timeout_s=self._timeout_s)
         self._store.start_attempts(self._study, job.id, [(row.trial, row.attempt) for row in rows])
         self._journal.event("dispatched", job=job.id, trials=[[row.trial, row.attempt] for row in rows])
-        self.submit(job)
+        self._submit(job)
 
-    def submit(self, job: Job) -> None:
-        """Send a job that is no attempt of a trial, such as a confirmation."""
+    def run(self, job: Job) -> RowResult:
+        """Run one job that is no trial's, such as a confirmation, and wait for its one result.
+
+        A worker that dies gives the job another chance; where that was the last one, the result is a failed one.
+        """
+        for attempt in range(1, WORKER_DEATHS + 1):
+            tried = replace(job, id=f"{job.id}-{attempt}")
+            self._submit(tried)
+            result = self._result_of(tried)
+            if result.reason not in DEATHS:
+                break
+        return result
+
+    def _result_of(self, job: Job) -> RowResult:
+        while True:
+            for result in self.hear(POLL_S):
+                if result.job == job.id:
+                    return result
+
+    def _submit(self, job: Job) -> None:
         self.jobs[job.id] = job
         self._executor.submit(job)
 
     def hear(self, timeout_s: float) -> list[RowResult]:
-        """Wait for the executor, write down what it tells, and return the results that are no trial's."""
+        """Wait for the executor, write down what it tells, and return the results that are no trial's.
+
+        Every job that is no trial's gets a result, a failed one where its worker was lost.
+        """
         heard = Heard()
         for event in self._executor.poll(timeout_s):
             match event:
@@ -137,11 +170,15 @@ class Dispatcher:
                     self._watcher.progress(event)
         own = [result for result in heard.results if result.kind is JobKind.TRIALS]
         self._record(own, [epoch for epoch in heard.epochs if epoch.trial >= 0 and self._of_a_trial(epoch)])
-        done = {(result.trial, result.attempt) for result in own}
+        others = [result for result in heard.results if result.kind is not JobKind.TRIALS]
         for ended in heard.ended:
-            self._settle(ended, done)
+            job = self.jobs.pop(ended.job, None)
+            if job is not None and job.kind is JobKind.TRIALS:
+                self._settle(job, ended)
+            elif job is not None and all(result.job != job.id for result in others):
+                others.append(_lost(job, ended))
         self._watcher.tick()
-        return [result for result in heard.results if result.kind is not JobKind.TRIALS]
+        return others
 
     def _of_a_trial(self, epoch: EpochRecord) -> bool:
         return epoch.repeat == 0 and epoch.fold >= 0
@@ -161,23 +198,19 @@ class Dispatcher:
             self._watcher.trial(self._trial(result.trial))
         self._break_if_hopeless()
 
-    def _settle(self, ended: JobEnded, done: set[tuple[int, int]]) -> None:
+    def _settle(self, job: Job, ended: JobEnded) -> None:
         """A job is over: what it left undone is dispatched again, or failed where it killed its worker."""
-        job = self.jobs.pop(ended.job, None)
-        if job is None or job.kind is not JobKind.TRIALS:
-            return
         records = {record.number: record for record in self._store.trials(self._study)}
         left = [row for row in job.rows if not records[row.trial].state.ended]
+        reason, detail = ended.reason or FailureReason.EXCEPTION, ended.detail or NO_RESULT
         for row in left:
-            reason = ended.reason or FailureReason.INTERRUPTED
-            self._end_attempt(row.trial, row.attempt, reason, ended.detail)
+            self._end_attempt(row.trial, row.attempt, reason, detail)
         for row in left:
             record = records[row.trial]
             at_fault = len(left) == 1 or ended.blamed == row.trial
-            if ended.reason is FailureReason.TIMEOUT and at_fault:
-                self._fail(record, FailureReason.TIMEOUT, ended.detail)
-            elif ended.reason in DEATHS and self._deaths_alone(row.trial) >= WORKER_DEATHS:
-                self._fail(record, ended.reason, ended.detail)
+            out_of_time = reason is FailureReason.TIMEOUT and at_fault
+            if out_of_time or self._ended_alone(row.trial, AT_FAULT) >= WORKER_DEATHS:
+                self._fail(record, reason, detail)
             else:
                 self.dispatch([record])  # one by one after a death in company
 
@@ -195,15 +228,10 @@ class Dispatcher:
         return next(record for record in self._store.trials(self._study) if record.number == number)
 
     def _last_job(self, trial: int) -> str:
-        """The job of a trial's last attempt: its rows are dispatched together again."""
-        jobs = [attempt.job for attempt in self._store.attempts(self._study) if attempt.trial == trial]
-        return jobs[-1] if jobs else f"asked-{trial}"
-
-    def _deaths_alone(self, trial: int) -> int:
-        return self._ended_alone(trial, DEATHS)
-
-    def _interruptions_alone(self, trial: int) -> int:
-        return self._ended_alone(trial, (FailureReason.INTERRUPTED,))
+        """The job of a trial's last attempt: its rows are dispatched together again, unless its worker died."""
+        attempts = [attempt for attempt in self._store.attempts(self._study) if attempt.trial == trial]
+        together = attempts and attempts[-1].reason in BLAMELESS
+        return attempts[-1].job if together else f"alone-{trial}"
 
     def _ended_alone(self, trial: int, reasons: Sequence[FailureReason]) -> int:
         attempts = self._store.attempts(self._study)
@@ -211,8 +239,15 @@ class Dispatcher:
         return sum(a.trial == trial and a.reason in reasons and sizes[a.job] == 1 for a in attempts)
 
     def _break_if_hopeless(self) -> None:
-        """Stop a study whose trials fail one after another: something else is wrong."""
-        ended = [r for r in self._store.trials(self._study) if r.state.ended and r.kind is not TrialKind.DUPLICATE]
+        """Stop a run whose trials fail one after another: something else is wrong.
+
+        Earlier runs don't count: their cause may have been mended.
+        """
+        ended = [
+            record
+            for record in self._store.trials(self._study)
+            if record.state.ended and record.kind is not TrialKind.DUPLICATE and record.number not in self._before
+        ]
         failed = [record for record in ended if record.state is TrialState.FAILED]
         at_once = len(failed) == len(ended) >= FAILURES_AT_THE_START
         mostly = len(ended) >= FAILURES_JUDGED and len(failed) * 2 > len(ended)
@@ -221,6 +256,12 @@ class Dispatcher:
                 f"{len(failed)} of {len(ended)} trials failed; the last one: {failed[-1].reason}: {failed[-1].detail}",
                 hint="mend the cause, and run the same command again",
             )
+
+
+def _lost(job: Job, ended: JobEnded) -> RowResult:
+    """The result of a job that is no trial's and ended without one."""
+    reason, detail = ended.reason or FailureReason.EXCEPTION, ended.detail or NO_RESULT
+    return RowResult.of(job, job.rows[0], TrialState.FAILED, reason=reason, detail=detail)
 
 
 def job_id(what: str, of: int | str) -> str:

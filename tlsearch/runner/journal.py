@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tlsearch.errors import StoreError
 from tlsearch.records import Event, Json
 from tlsearch.store.store import Store
 
@@ -17,12 +18,13 @@ class Journal:
         store: Where events are kept.
         study: Whose.
         log: A file of one JSON object a line, for a person or a program that follows the run.
+        began: When the run did, of the monotonic clock: a jump of the other one changes no budget.
     """
 
-    def __init__(self, store: Store, study: str, log: Path) -> None:
+    def __init__(self, store: Store, study: str, log: Path, *, began: float) -> None:
         self._store = store
         self._study = study
-        self._began = time.monotonic()  # a clock jump changes no budget
+        self._began = began
         self._used_before = used_seconds(store.events(study))
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
@@ -43,10 +45,20 @@ class Journal:
         return self._store.add_event(self._study, kind, {**data, "run_s": round(self.run_seconds, 3)})
 
     def log(self, kind: str, **data: Json) -> None:
-        """Log what is too fine for the store."""
+        """Log what is too fine for the store.
+
+        Raises:
+            StoreError: Where the file cannot be written.
+        """
         line = json.dumps({"at": datetime.now(UTC).isoformat(), "kind": kind, **data})
-        with self._log.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        try:
+            with self._log.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {self._log}: {error.strerror or error}",
+                hint="make room on the disk, or the folder writable, then run the same command again",
+            ) from error
 
 
 def used_seconds(events: Iterable[Event]) -> float:

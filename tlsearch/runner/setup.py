@@ -22,6 +22,7 @@ from tlsearch.weights import resolve_weights
 from tlsearch.work import BackboneChoice, WorkerContext
 
 REPEATS = 2  # fold partitions: one to search on, one to confirm on
+ALSO_FIXED = (("search", "sampler"), ("data", "views"))  # no hash tells of these; the stored study file does
 SKEWED = 3.0  # the largest class over the smallest, from which on plain accuracy misleads
 
 
@@ -241,6 +242,7 @@ def _context(
 def _refuse_change(stored: StudyRecord, now: StudyRecord) -> None:
     """Raise where a stored study is not this one: its space, data, metric, seed or weights are others."""
     changed = [name for name, value in now.definition.items() if stored.definition.get(name) != value]
+    changed += [key for table, key in ALSO_FIXED if stored.config[table][key] != now.config[table][key]]
     if changed:
         told = differences(stored.config, now.config)
         raise StudyChangedError(now.name, told or [f"the {name} changed" for name in changed])

@@ -7,26 +7,28 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-from tlsearch.errors import TlsearchError
+from tlsearch.errors import StoreError, TlsearchError
 from tlsearch.execution.executor import Executor
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.progress import LiveState
-from tlsearch.records import EpochRecord, TrialKind, TrialRecord, TrialState
-from tlsearch.runner.closing import Closing, settled
-from tlsearch.runner.dispatch import Dispatcher, Watcher
+from tlsearch.records import EpochRecord, TrialRecord, TrialState
+from tlsearch.runner.budget import out_of_time, was_stopped, why_complete
+from tlsearch.runner.closing import Closing
+from tlsearch.runner.dispatch import POLL_S, Dispatcher, Watcher, job_id
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.live import Live
+from tlsearch.runner.proposals import as_record, first_jobs
 from tlsearch.runner.setup import Places, Setup, set_up
+from tlsearch.search.baselines import baselines_left_out
 from tlsearch.search.jobs import Proposal, SpaceExhausted, next_round
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig
+from tlsearch.text import slug
 from tlsearch.training.recipe import Phase, Recipe
 from tlsearch.work import Job, JobKind, Row, WorkerContext
 
-ROOM = 8  # trials handed out at a time
-POLL_S = 0.2
-TRUTH_RESERVE_S = 30.0
+ROOM = 8  # trials asked for at a time
 PROBE_EPOCHS = 10  # of the linear probes that order the backbones
 PROBE_RATE = 1e-2
 
@@ -85,23 +87,32 @@ def run_study(
     """
     began = time.monotonic()
     setup = set_up(config, host=host, store=store, places=places, hubs=hubs, notice=observer.notice)
-    journal = Journal(store, config.study.name, places.folder / "logs" / "events.jsonl")
-    if _complete(setup, store):
-        return Outcome(study=config.study.name, was_complete=True, why="trials")
+    ended = why_complete(setup, store)
+    if ended is not None:
+        return Outcome(study=config.study.name, was_complete=True, why=ended)
+    stopped = was_stopped(store.events(config.study.name))
+    journal = Journal(store, config.study.name, places.folder / "logs" / "events.jsonl", began=began)
     journal.event("run_started", versions=host.versions())
     journal.event("phase_timed", phase="data", seconds=time.monotonic() - began)
-    for text in host.notify_study_started(setup.record):
-        observer.notice(text)
     executor = make_executor(setup.contexts)
     try:
         run = _Run(setup, host=host, store=store, journal=journal, executor=executor, observer=observer, places=places)
-        why = run.through()
-    except BaseException:
-        executor.close(config.run.grace_s)  # rows in work may end; their results are found by the next run
+        why = run.through(was_stopped=stopped)
+    except BaseException as error:
+        _stop(executor, journal, error, config.run.grace_s)
         raise
     executor.close(0.0)
     journal.event("run_ended", why=why, budget=config.study.budget.model_dump(mode="json"))
     return Outcome(study=config.study.name, was_complete=False, why=why)
+
+
+def _stop(executor: Executor, journal: Journal, error: BaseException, grace_s: float) -> None:
+    """Note that the run ended itself, and let rows in work end: the next run finds their results."""
+    try:
+        if not isinstance(error, StoreError):  # which would not take the note
+            journal.event("run_stopped", why=type(error).__name__)
+    finally:
+        executor.close(grace_s)
 
 
 class _Run:
@@ -121,6 +132,7 @@ class _Run:
         self._setup, self._host, self._store, self._journal = setup, host, store, journal
         self._executor, self._observer = executor, observer
         self._study = setup.record.name
+        self._noticed: set[str] = set()
         self._live = Live(setup, store=store, journal=journal, observer=observer)
         self._dispatcher = Dispatcher(
             store=store,
@@ -139,12 +151,19 @@ class _Run:
         )
         self._closing = Closing(setup, store=store, journal=journal, dispatcher=self._dispatcher)
 
-    def through(self) -> str:
-        """All of it, in order; returns why the search ended."""
+    def through(self, *, was_stopped: bool) -> str:
+        """All of it, in order; returns why the search ended.
+
+        Args:
+            was_stopped: Whether the run before ended itself.
+        """
+        for name in baselines_left_out(self._setup.space, self._setup.config):
+            self._notice(f"left out: baseline '{name}', for its backbone is left out")
+        self._notice(*self._host.notify_study_started(self._setup.record))
         with self._phase("features"):
             probe_scores = self._prepare()
         with self._phase("search"):
-            self._dispatcher.take_over()
+            self._dispatcher.take_over(was_stopped=was_stopped)
             why = self._search(probe_scores)
         with self._phase("confirmation"):
             self._closing.confirm()
@@ -168,11 +187,10 @@ class _Run:
         for name in self._setup.record.context["backbones"]:
             if name in scores:
                 continue
-            recipe = Recipe(
-                backbone=name, head="linear", phases=(Phase(epochs=10, learning_rate=1e-2),), start="random"
-            )
-            job = Job(id=f"prepare-{name}", kind=JobKind.PREPARE, rows=(Row(trial=-1, attempt=1, recipe=recipe),))
-            result = self._closing.run(job)
+            probe = Phase(epochs=PROBE_EPOCHS, learning_rate=PROBE_RATE)
+            recipe = Recipe(backbone=name, head="linear", phases=(probe,), start="random")
+            rows = (Row(trial=-1, attempt=1, recipe=recipe),)
+            result = self._dispatcher.run(Job(id=job_id("prepare", slug(name)), kind=JobKind.PREPARE, rows=rows))
             if result.state is not TrialState.COMPLETED or result.score is None:
                 raise TlsearchError(f"backbone '{name}' cannot be used: {result.detail}")
             self._live.cached(result.extras["cache"])
@@ -187,53 +205,59 @@ class _Run:
         while True:
             if not why and len(self._dispatcher.jobs) < self._executor.capacity:
                 why = self._ask(probe_scores)
-            if why and not self._dispatcher.jobs:
+            if self._dispatcher.jobs:
+                self._dispatcher.hear(POLL_S)
+            elif why:
                 return why
-            self._dispatcher.hear(POLL_S)
 
     def _ask(self, probe_scores: dict[str, float]) -> str:
-        """Ask for one round and dispatch it; returns why there is none, or "" while there is."""
-        if self._out_of_time():
-            return "time"
+        """Ask for one round, and dispatch what workers can take; returns why there is none, or "" while there is."""
         history = self._store.trials(self._study)
+        budget = self._setup.config.study.budget
+        used, truth = self._journal.used_seconds, self._setup.dataset.fresh is not None
+        if out_of_time(history, used_s=used, limit_s=budget.time_s, truth=truth):
+            counted = sum(record.counted for record in history)
+            self._notice(
+                f"the search ends after {counted} of {budget.trials} trials, {used:.0f} s of {budget.time_s:g} s: "
+                "the rest is for confirming the best and for the final fit"
+            )
+            return "time"
         found = next_round(self._setup.space, history, config=self._setup.config, probe_scores=probe_scores, room=ROOM)
         if isinstance(found, SpaceExhausted):
-            self._observer.notice(f"nothing new is left to try: {found.duplicates} proposals in a row were known")
+            self._notice(f"nothing new is left to try: {found.duplicates} proposals in a row were known")
             return "exhausted"
         if not found:
             return "" if self._dispatcher.jobs else "trials"
+        self._hand_out(first_jobs(found, self._executor.capacity - len(self._dispatcher.jobs)), history)
+        return ""
+
+    def _hand_out(self, proposals: Sequence[Proposal], history: Sequence[TrialRecord]) -> None:
+        """Store proposals as trials, and dispatch them job by job; duplicates have ended already."""
         first = self._store.next_number(self._study)
-        records = [_record(first + offset, proposal, history) for offset, proposal in enumerate(found)]
+        records = [as_record(first + offset, proposal, history) for offset, proposal in enumerate(proposals)]
         self._store.add_trials(self._study, records)
         self._journal.event("asked", trials=[record.number for record in records])
-        waiting = [(p.group, r) for p, r in zip(found, records, strict=True) if r.state is TrialState.WAITING]
         for record in records:
             if record.state.ended:
                 self._trial_ended(record)
+        waiting = [(p.group, r) for p, r in zip(proposals, records, strict=True) if not r.state.ended]
         for _, job in groupby(sorted(waiting, key=lambda pair: (pair[0], pair[1].number)), key=lambda pair: pair[0]):
             self._dispatcher.dispatch([record for _, record in job])
-        return ""
-
-    def _out_of_time(self) -> bool:
-        """Whether what is left of the time is needed for confirming the top and for the final fit."""
-        limit = self._setup.config.study.budget.time_s
-        if limit is None:
-            return False
-        done = [r for r in self._store.trials(self._study) if r.state is TrialState.COMPLETED and r.score is not None]
-        best = sorted(done, key=lambda record: -(record.score or 0.0))[:5]
-        took = [record.seconds + record.probe_seconds for record in best]
-        truth = TRUTH_RESERVE_S if self._setup.dataset.fresh is not None else 0.0
-        slowest = max((record.seconds for record in done), default=0.0)  # one more trial may be as slow
-        return self._journal.used_seconds + sum(took) + max(took, default=0.0) + truth + slowest > limit
 
     def _trial_ended(self, record: TrialRecord) -> None:
-        for text in self._host.notify_trial_finished(record):
-            self._observer.notice(text)
+        self._notice(*self._host.notify_trial_finished(record))
         self._live.ended(record)
 
     def _epoch_finished(self, epoch: EpochRecord) -> None:
-        for text in self._host.notify_epoch_finished(epoch):
-            self._observer.notice(text)
+        self._notice(*self._host.notify_epoch_finished(epoch))
+
+    def _notice(self, *texts: str) -> None:
+        """Tell a person, and the journal; once, for an observer may raise at every epoch."""
+        for text in texts:
+            if text not in self._noticed:
+                self._noticed.add(text)
+                self._observer.notice(text)
+                self._journal.event("notice", text=text)
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -242,51 +266,3 @@ class _Run:
         self._live.phase(name)
         yield
         self._journal.event("phase_timed", phase=name, seconds=time.monotonic() - began)
-
-
-def _record(number: int, proposal: Proposal, history: Sequence[TrialRecord]) -> TrialRecord:
-    """A proposal as a trial; a duplicate has the outcome of the trial that answers it."""
-    record = TrialRecord(
-        number=number,
-        kind=proposal.kind,
-        name=proposal.name,
-        state=TrialState.WAITING,
-        params=proposal.params,
-        recipe=proposal.recipe.to_json(),
-    )
-    if proposal.kind is not TrialKind.DUPLICATE:
-        return record
-    (answer,) = (earlier for earlier in history if earlier.number == proposal.duplicate_of)
-    return TrialRecord(
-        number=number,
-        kind=TrialKind.DUPLICATE,
-        state=answer.state,
-        params=proposal.params,
-        recipe=proposal.recipe.to_json(),
-        score=answer.score,
-        fold_scores=answer.fold_scores,
-        rung_score=answer.rung_score,
-        reason=answer.reason,
-        detail=answer.detail,
-        facts=answer.facts,
-        duplicate_of=answer.number,
-    )
-
-
-def _complete(setup: Setup, store: Store) -> bool:
-    """Whether the budget is used up, nothing is in flight, and the last choice is newer than the last result."""
-    records = store.trials(setup.record.name)
-    if any(not record.state.ended for record in records):
-        return False
-    events = store.events(setup.record.name)
-    if not settled(events):
-        return False
-    ended = [event for event in events if event.kind == "run_ended"]
-    if not ended:
-        return False
-    baselines = {record.name for record in records if record.kind is TrialKind.BASELINE}
-    listed = {table.name for table in setup.config.baselines if table.backbone in setup.record.context["backbones"]}
-    counted = sum(record.counted for record in records)
-    budget = setup.config.study.budget
-    same_budget = ended[-1].data["budget"] == budget.model_dump(mode="json")
-    return listed <= baselines and (same_budget or counted == budget.trials)

@@ -1,8 +1,9 @@
 """Baselines: published recipes, run first and exactly as written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tlsearch.records import TrialKind, TrialRecord
 from tlsearch.search.space import SearchSpace
 from tlsearch.study import BaselinePhase, BaselineTable, StudyConfig
 from tlsearch.training.recipe import Phase, Recipe
@@ -56,6 +57,18 @@ def baselines_left_out(space: SearchSpace, config: StudyConfig) -> list[str]:
     """Names of the baselines that cannot be run, because their backbone is not at hand."""
     backbone = space.dimension("backbone")
     return [table.name for table in config.baselines if not backbone.contains(table.backbone)]
+
+
+def missing_baselines(
+    space: SearchSpace, config: StudyConfig, history: Sequence[TrialRecord]
+) -> list[tuple[str, Recipe]]:
+    """Those that were never run as they are written now."""
+    run = {
+        (record.name, Recipe.from_json(record.recipe).digest())
+        for record in history
+        if record.kind is TrialKind.BASELINE
+    }
+    return [(name, recipe) for name, recipe in baselines(space, config) if (name, recipe.digest()) not in run]
 
 
 def _phase(written: BaselinePhase) -> Phase:

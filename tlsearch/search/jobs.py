@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tlsearch.records import TrialKind, TrialRecord
-from tlsearch.search.baselines import baselines
+from tlsearch.search.baselines import missing_baselines
 from tlsearch.search.sampler import Asker, derived_seed
 from tlsearch.search.space import SearchSpace
 from tlsearch.search.startup import Slot, startup_slots
@@ -104,16 +104,7 @@ class _Round:
 
     def baselines(self, room: int) -> list[Proposal]:
         """Those that were never run as they are written now."""
-        run = {
-            (record.name, Recipe.from_json(record.recipe).digest())
-            for record in self._history
-            if record.kind is TrialKind.BASELINE
-        }
-        missing = [
-            (name, recipe)
-            for name, recipe in baselines(self._space, self._config)
-            if (name, recipe.digest()) not in run
-        ]
+        missing = missing_baselines(self._space, self._config, self._history)
         return [
             Proposal(
                 kind=TrialKind.BASELINE,

@@ -1,0 +1,121 @@
+"""Stopped anywhere and run again, a study ends as if nobody had stopped it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runner_world import MakeWorld, World, one_thread, write_study
+
+from tlsearch.execution.inline import InlineExecutor
+from tlsearch.records import FailureReason
+from tlsearch.work import Job, JobKind, WorkerContext, WorkerEvent
+
+
+class Stopped(BaseException):
+    """Ends a run from within, as a signal does."""
+
+
+class StoppingExecutor(InlineExecutor):
+    """Ends the run at its second job: before that is run, or when its results are on the disk and nobody heard."""
+
+    def __init__(self, contexts: Sequence[WorkerContext], results: Path, *, results_written: bool) -> None:
+        super().__init__(one_thread(contexts), results=results)
+        self._results_written = results_written
+        self._jobs = 0
+
+    def poll(self, timeout_s: float) -> Sequence[WorkerEvent]:
+        self._jobs += bool(self._waiting)
+        if self._jobs == 2:
+            if self._results_written:
+                super().poll(timeout_s)
+            raise Stopped
+        return super().poll(timeout_s)
+
+
+def run_with_stops(world: World, *overrides: str) -> int:
+    """Run the same command until it ends; each run does one job. Returns how often it was stopped."""
+    for stops in range(200):
+        written = stops % 2 == 0
+
+        def stopping(contexts: Sequence[WorkerContext], written: bool = written) -> StoppingExecutor:
+            return StoppingExecutor(contexts, world.folder / "results", results_written=written)
+
+        try:
+            world.run(*overrides, make_executor=stopping)
+        except Stopped:
+            continue
+        return stops
+    raise AssertionError("it never ends")
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, photos: Path, shared_cache: Path) -> tuple[World, World]:
+    """The same study, run in one go and stopped at every job."""
+
+    def make() -> World:
+        folder = tmp_path_factory.mktemp("run")
+        return World(folder=folder, file=write_study(folder, photos), cache=shared_cache)
+
+    straight, stopped = make(), make()
+    straight.run("study.budget.trials=16")
+    assert run_with_stops(stopped, "study.budget.trials=16") > 16
+    return straight, stopped
+
+
+def test_the_same_trials_are_proposed_and_get_the_same_scores_to_the_bit(both: tuple[World, World]) -> None:
+    straight, stopped = both
+    for one, other in zip(straight.trials(), stopped.trials(), strict=True):
+        assert (one.number, one.kind, one.params, one.recipe) == (other.number, other.kind, other.params, other.recipe)
+        assert (one.state, one.score, one.fold_scores) == (other.state, other.score, other.fold_scores)
+
+
+def test_predictions_and_confirmations_are_the_same(both: tuple[World, World]) -> None:
+    with both[0].store() as straight, both[1].store() as stopped:
+        for repeat in (0, 1):
+            one, other = straight.predictions("tiny", repeat), stopped.predictions("tiny", repeat)
+            assert one.keys() == other.keys()
+            for number, log_probs in one.items():
+                np.testing.assert_array_equal(log_probs, other[number])
+        scores = [[(c.trial, c.score) for c in store.confirmations("tiny")] for store in (straight, stopped)]
+        choices = [store.events("tiny", ["chosen"])[-1].data["trial"] for store in (straight, stopped)]
+    assert scores[0] == scores[1]
+    assert choices[0] == choices[1]
+
+
+def test_the_final_model_is_the_same(both: tuple[World, World]) -> None:
+    weights = [next((world.folder / "models").glob("final-*/model.safetensors")).read_bytes() for world in both]
+    assert weights[0] == weights[1]
+
+
+def test_no_trial_ran_twice_where_its_result_was_on_the_disk(both: tuple[World, World]) -> None:
+    with both[1].store() as store:
+        attempts = store.attempts("tiny")
+        trials = store.trials("tiny")
+    for trial in trials:
+        mine = [attempt for attempt in attempts if attempt.trial == trial.number]
+        assert [attempt.attempt for attempt in mine] == list(range(1, len(mine) + 1))
+        *lost, last = mine
+        assert all(attempt.reason is FailureReason.STOPPED for attempt in lost)
+        assert last.reason is None
+        assert last.ended is not None
+    assert max(trial.attempts for trial in trials) == 2  # stopped before its job, and then done
+    assert min(trial.attempts for trial in trials) == 1  # stopped after it: the line was told
+
+
+def test_a_run_that_has_nothing_left_to_do_submits_no_job(make_world: MakeWorld) -> None:
+    world = make_world()
+    jobs: list[JobKind] = []
+
+    class Watching(InlineExecutor):
+        def submit(self, job: Job) -> None:
+            jobs.append(job.kind)
+            super().submit(job)
+
+    def watching(contexts: Sequence[WorkerContext]) -> Watching:
+        return Watching(one_thread(contexts), results=world.folder / "results")
+
+    world.run("study.budget.trials=2", "study.budget.time=5h")
+    world.run("study.budget.trials=3", "study.budget.time=1s", make_executor=watching)
+    assert jobs == []  # another budget, so another look, but all of it is used up and all else is known
+    assert world.run("study.budget.trials=3", "study.budget.time=1s").was_complete

@@ -1,0 +1,123 @@
+"""The time budget: monotonic, over all runs, and never so short that the best is not confirmed and fitted."""
+
+import time
+from pathlib import Path
+
+import pytest
+from runner_world import World
+
+from tlsearch.errors import NothingCompletedError, StoreError
+from tlsearch.records import Event, StudyRecord, TrialKind, TrialRecord, TrialState
+from tlsearch.runner.budget import out_of_time
+from tlsearch.runner.journal import Journal, used_seconds
+from tlsearch.store import Store
+
+DAY_S = 86_400.0
+
+
+def completed(number: int, *, score: float, seconds: float, probe_seconds: float = 0.0) -> TrialRecord:
+    return TrialRecord(
+        number=number,
+        kind=TrialKind.SEARCH,
+        state=TrialState.COMPLETED,
+        params={},
+        recipe={},
+        score=score,
+        seconds=seconds,
+        probe_seconds=probe_seconds,
+    )
+
+
+def test_the_time_held_back_is_that_of_the_best_five_the_final_fit_and_one_more_trial() -> None:
+    trials = [completed(n, score=n / 10, seconds=10.0 * n, probe_seconds=1.0) for n in range(1, 8)]
+    closing = (30 + 40 + 50 + 60 + 70) + 5 * 1 + 71  # confirming trials 3 to 7, and fitting one of them at most
+    enough = closing + 70.0
+    assert not out_of_time(trials, used_s=100, limit_s=100 + enough, truth=False)
+    assert out_of_time(trials, used_s=101, limit_s=100 + enough, truth=False)
+    assert out_of_time(trials, used_s=100, limit_s=100 + enough, truth=True)  # fresh pictures take time as well
+
+
+def test_without_a_limit_time_never_ends() -> None:
+    assert not out_of_time([], used_s=1e9, limit_s=None, truth=True)
+
+
+def test_what_all_runs_used_is_the_sum_of_their_own_seconds_whatever_the_clock_said() -> None:
+    def event(seq: int, kind: str, run_s: float, day: int) -> Event:
+        return Event(seq=seq, kind=kind, at=f"2026-11-{day:02d}T00:00:00+00:00", data={"run_s": run_s})
+
+    killed = [event(1, "run_started", 2.0, 20), event(2, "told", 30.0, 1)]
+    ended = [event(3, "run_started", 1.0, 29), event(4, "run_ended", 12.5, 3)]
+    assert used_seconds([]) == 0.0
+    assert used_seconds(killed) == 30.0
+    assert used_seconds([*killed, *ended]) == 42.5
+
+
+def test_a_journal_counts_from_when_the_run_began_and_on_from_earlier_runs(tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path / 's.db'}") as store:
+        store.create_study(StudyRecord(name="s", config={}, definition={}, context={}, created=""))
+        store.add_event("s", "run_started", {"run_s": 3.0})
+        store.add_event("s", "run_ended", {"run_s": 50.0})
+        journal = Journal(store, "s", tmp_path / "log.jsonl", began=time.monotonic() - 20.0)  # data took that long
+        assert journal.used_seconds == pytest.approx(70.0, abs=5.0)
+
+
+def test_an_event_log_that_cannot_be_written_is_a_fault_of_the_store(tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path / 's.db'}") as store:
+        store.create_study(StudyRecord(name="s", config={}, definition={}, context={}, created=""))
+        with pytest.raises(StoreError, match="cannot write") as caught:
+            Journal(store, "s", tmp_path, began=0.0).event("asked")  # a folder in its place
+    assert caught.value.exit_code == 3
+
+
+def test_a_clock_that_jumps_by_days_changes_neither_budget_nor_durations(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = time.time, iter(range(10**9))
+    monkeypatch.setattr(time, "time", lambda: real() + (DAY_S if next(calls) % 2 else -DAY_S))
+    world.run("study.budget.trials=3", "study.budget.time=1h")
+    trials = world.trials()
+    assert sum(trial.counted for trial in trials) == 3
+    assert all(0 <= trial.seconds < 600 for trial in trials)
+    with world.store() as store:
+        assert 0 < used_seconds(store.events("tiny")) < 600
+
+
+def test_a_study_that_runs_out_of_time_confirms_fits_and_says_why(world: World) -> None:
+    world.run("study.budget.trials=2")
+    with world.store() as store:
+        used = used_seconds(store.events("tiny"))
+    limit = f"study.budget.time={used + 0.01:.2f}s"
+    outcome = world.run("study.budget.trials=40", limit)
+    assert (outcome.was_complete, outcome.why) == (False, "time")
+    assert sum(trial.counted for trial in world.trials()) == 2
+    (notice,) = world.watch.notices
+    assert "the search ends after 2 of 40 trials" in notice
+    kinds = world.kinds()
+    assert kinds.count("chosen") == 2
+    assert (world.folder / "models").is_dir()
+    again = world.run("study.budget.trials=40", limit)
+    assert (again.was_complete, again.why) == (True, "time")
+    more = world.run("study.budget.trials=4", "study.budget.time=1h")
+    assert (more.was_complete, more.why) == (False, "trials")
+    assert sum(trial.counted for trial in world.trials()) == 4
+
+
+def test_time_is_asked_about_before_every_job(world: World) -> None:
+    """Four seconds hold back more and more as trials end, so the start-up trials are not all handed out at once."""
+    world.run("study.budget.trials=200", "study.budget.time=4s")
+    counted = sum(trial.counted for trial in world.trials())
+    assert 1 <= counted < 200
+    assert all(trial.state.ended for trial in world.trials())
+    with world.store() as store:
+        events = store.events("tiny")
+    assert events[-1].data["why"] == "time"
+    assert used_seconds(events) < 8.0  # on a machine that is busy with other things as well
+
+
+def test_a_study_without_time_for_a_single_trial_says_so(world: World) -> None:
+    with pytest.raises(NothingCompletedError, match="used up before the first") as caught:
+        world.run("study.budget.time=0.001s")
+    assert "budget.time" in (caught.value.hint or "")
+    assert world.trials() == []
+    world.run("study.budget.trials=1", "study.budget.time=1h")
+    assert sum(trial.counted for trial in world.trials()) == 1

@@ -1,0 +1,66 @@
+"""Budget: whether a study may ask for more, and whether anything of it is left to do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tlsearch.records import Event, TrialRecord, TrialState
+from tlsearch.runner.setup import Setup
+from tlsearch.search.baselines import missing_baselines
+from tlsearch.store.store import Store
+
+CONFIRMED = 5  # of the best are scored again
+TRUTH_RESERVE_S = 30.0  # for scoring the final model on fresh pictures
+
+
+def out_of_time(records: Sequence[TrialRecord], *, used_s: float, limit_s: float | None, truth: bool) -> bool:
+    """Whether what is left of the time is needed for confirming the top and for the final fit.
+
+    Args:
+        records: All trials so far; what they took tells what the rest will take.
+        used_s: By all runs so far.
+        limit_s: The budget; None never ends.
+        truth: Whether the final model is scored on fresh pictures as well.
+    """
+    if limit_s is None:
+        return False
+    done = [record for record in records if record.state is TrialState.COMPLETED and record.score is not None]
+    best = sorted(done, key=lambda record: -(record.score or 0.0))[:CONFIRMED]
+    took = [record.seconds + record.probe_seconds for record in best]
+    slowest = max((record.seconds for record in done), default=0.0)  # one more trial may be as slow
+    closing = sum(took) + max(took, default=0.0) + (TRUTH_RESERVE_S if truth else 0.0)
+    return used_s + closing + slowest > limit_s
+
+
+def why_complete(setup: Setup, store: Store) -> str | None:
+    """Why the study's last run ended, where nothing is left to do; else None.
+
+    Nothing is left where all trials ended, the last choice was made after the last result, its final model is on the
+    disk, every baseline was run as it is written now, and the budget is used up or the one that was used up before.
+    """
+    name = setup.record.name
+    records, events = store.trials(name), store.events(name)
+    ended = [event for event in events if event.kind == "run_ended"]
+    if not ended or not _chosen(events) or any(not record.state.ended for record in records):
+        return None
+    if missing_baselines(setup.space, setup.config, records):
+        return None
+    budget = setup.config.study.budget
+    as_before = ended[-1].data["budget"] == budget.model_dump(mode="json")
+    used_up = sum(record.counted for record in records) >= budget.trials
+    return str(ended[-1].data["why"]) if as_before or used_up else None
+
+
+def was_stopped(events: Sequence[Event]) -> bool:
+    """Whether the last run ended itself before its end, as on Ctrl-C; a killed one says nothing."""
+    runs = [event.kind for event in events if event.kind in ("run_started", "run_stopped", "run_ended")]
+    return runs[-1:] == ["run_stopped"]
+
+
+def _chosen(events: Sequence[Event]) -> bool:
+    """Whether the last choice was made after the last result, and its final model is still there."""
+    told = max((event.seq for event in events if event.kind in ("told", "asked")), default=0)
+    choices = [event for event in events if event.kind == "chosen" and event.seq > told]
+    fitted = [event.data for event in events if event.kind == "final_fitted"]
+    return bool(choices) and any(
+        data["trial"] == choices[-1].data["trial"] and (Path(data["folder"]) / "final.json").exists() for data in fitted
+    )

@@ -1,0 +1,42 @@
+"""Proposals: how many of a round are taken up, and how each becomes a trial."""
+
+from collections.abc import Sequence
+from itertools import takewhile
+
+from tlsearch.records import TrialKind, TrialRecord, TrialState
+from tlsearch.search.jobs import Proposal
+
+
+def first_jobs(found: Sequence[Proposal], jobs: int) -> list[Proposal]:
+    """The first proposals of a round, as many as so many jobs hold: what the time allows is asked again before more."""
+    groups = list(dict.fromkeys(proposal.group for proposal in found))[:jobs]
+    return list(takewhile(lambda proposal: proposal.group in groups, found))
+
+
+def as_record(number: int, proposal: Proposal, history: Sequence[TrialRecord]) -> TrialRecord:
+    """A proposal as a trial; a duplicate has the outcome of the trial that answers it."""
+    record = TrialRecord(
+        number=number,
+        kind=proposal.kind,
+        name=proposal.name,
+        state=TrialState.WAITING,
+        params=proposal.params,
+        recipe=proposal.recipe.to_json(),
+    )
+    if proposal.kind is not TrialKind.DUPLICATE:
+        return record
+    (answer,) = (earlier for earlier in history if earlier.number == proposal.duplicate_of)
+    return TrialRecord(
+        number=number,
+        kind=TrialKind.DUPLICATE,
+        state=answer.state,
+        params=proposal.params,
+        recipe=proposal.recipe.to_json(),
+        score=answer.score,
+        fold_scores=answer.fold_scores,
+        rung_score=answer.rung_score,
+        reason=answer.reason,
+        detail=answer.detail,
+        facts=answer.facts,
+        duplicate_of=answer.number,
+    )
