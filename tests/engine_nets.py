@@ -26,7 +26,7 @@ HEIGHT, WIDTH = 40, 44
 CHANNELS = (3, 8, 8, 12, 16)
 PARAMETERS = sum(9 * i * o + 2 * o for i, o in pairwise(CHANNELS))
 MACS = sum(9 * CHANNELS[i] * CHANNELS[i + 1] * (16 >> i) ** 2 for i in range(4))  # of 32 px
-HUES = np.array([[150, 110, 90], [105, 135, 105], [115, 100, 140]])
+HUES = np.array([[160, 110, 90], [100, 145, 105], [115, 95, 155]])
 
 
 class Restless(nn.Module):
@@ -78,7 +78,7 @@ def stage(index: int, *extra: nn.Module) -> nn.Sequential:
     inputs, outputs = CHANNELS[index], CHANNELS[index + 1]
     norm = nn.BatchNorm2d(outputs)
     nn.init.normal_(norm.get_buffer("running_mean"), std=0.1)
-    nn.init.uniform_(norm.get_buffer("running_var"), 0.2, 0.6)
+    nn.init.uniform_(norm.get_buffer("running_var"), 0.05, 0.15)
     return nn.Sequential(*extra, nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), norm, nn.ReLU(), nn.Dropout(0.5))
 
 

@@ -86,7 +86,7 @@ def context_of(
 
 def recipe(unfrozen: int | None = 0, **changes: Any) -> Recipe:
     """A short one: 4 epochs in batches of 8, the suffix at the head's own rate."""
-    rate = changes.pop("learning_rate", 0.01)
+    rate = changes.pop("learning_rate", 0.02)
     phase = Phase(epochs=changes.pop("epochs", 4), unfrozen=unfrozen, learning_rate=rate, suffix_lr_scale=1.0)
     values: dict[str, Any] = {"backbone": "small", "head": "linear", "phases": (phase,), "batch_size": 8, **changes}
     return Recipe(**values)
