@@ -99,6 +99,8 @@ def run_study(
         run = _Run(setup, host=host, store=store, journal=journal, executor=executor, observer=observer, places=places)
         why = run.through(was_stopped=stopped)
     except BaseException as error:
+        if not isinstance(error, TlsearchError):
+            observer.notice(f"stopping: trials in work may end within {config.run.grace_s:g} s")
         _stop(executor, journal, error, config.run.grace_s)
         raise
     executor.close(0.0)

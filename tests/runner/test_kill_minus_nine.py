@@ -1,0 +1,147 @@
+"""Kill -9 at every kind of moment of a study on a real pretrained network: it ends as it was asked for."""
+
+import json
+import signal
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+from command_run import Line, Study, kill_at
+
+from tlsearch.execution.results import read_results
+from tlsearch.records import FailureReason, TrialKind, TrialState
+from tlsearch.store import Store
+from tlsearch.work import JobKind
+from tlsearch_datasets.celebs_demo import CelebsDemoOptions, load
+
+TRIALS = 14
+STUDY = f"""
+[study]
+name = "killed"
+metric = "accuracy"
+budget = {{ trials = {TRIALS} }}
+seed = 1
+[data]
+source = "folder"
+path = PHOTOS
+folds = 2
+[[backbones]]
+name = "efficientnet_lite0"
+image_px = 64
+[search]
+unfrozen = [0, 1]
+heads = ["linear"]
+epochs = {{ low = 2, high = 4 }}
+[[baselines]]
+name = "linear probe"
+backbone = "efficientnet_lite0"
+learning_rate = 1e-2
+epochs = 3
+[run]
+devices = ["cpu"]
+"""
+
+
+def logged(kind: str, **fields: int) -> Callable[[Line], bool]:
+    return lambda line: line["kind"] == kind and all(line[name] == value for name, value in fields.items())
+
+
+# In the order in which they come, so that every kill leaves the next moment ahead.
+MOMENTS = {
+    "features": logged("prepared"),
+    "ask": logged("asked"),
+    "dispatch": logged("dispatched"),
+    "epoch": logged("epoch", repeat=0),
+    "result": logged("result"),
+    "tell": logged("told"),
+    "during a confirmation": logged("epoch", repeat=1),
+    "confirmation": logged("confirmed"),
+    "during the final fit": logged("epoch", fold=-1),
+}
+
+
+@pytest.mark.full
+def test_a_study_killed_at_every_moment_runs_each_trial_it_was_asked_for_exactly_once(tmp_path: Path) -> None:
+    photos = load(CelebsDemoOptions(pictures=12), tmp_path / "drawn").root
+    (tmp_path / "study.toml").write_text(STUDY.replace("PHOTOS", json.dumps(str(photos))))
+    environment = {"TLSEARCH_CACHE": str(tmp_path / "cache")}
+    study = Study(folder=tmp_path, name="killed", arguments=["study.toml"], environment=environment)
+    for moment in MOMENTS.values():
+        kill_at(study, moment, tries=4)
+    # it comes once in a study's life, so there is one try: it is killed before, or just after, the store knows of it
+    code, last = study.send_at(signal.SIGKILL, logged("final_fitted"))
+    assert code == -signal.SIGKILL
+    assert last is not None
+    assert last["kind"] != "run_ended"
+    assert study.run() == 0, study.said
+    assert study.nothing_is_left_running()
+
+    with Store.open(study.store_url, readonly=True) as store:
+        every_trial_ended_once(store)
+        every_lost_attempt_has_one_successor(store)
+        the_best_were_confirmed_and_one_was_fitted(store, tmp_path)
+        nothing_that_was_on_the_disk_was_run_again(store, tmp_path / "runs" / "killed" / "results")
+    connection = sqlite3.connect(tmp_path / "runs" / "killed" / "study.db")
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    connection.close()
+
+    before = study.logged()
+    assert study.run() == 0
+    assert "is complete" in study.said
+    assert study.logged() == before
+
+
+def every_trial_ended_once(store: Store) -> None:
+    trials = store.trials("killed")
+    assert [trial.number for trial in trials] == list(range(len(trials)))
+    assert all(trial.state.ended for trial in trials)
+    assert sum(trial.counted for trial in trials) == TRIALS
+    assert sum(trial.kind is TrialKind.BASELINE for trial in trials) == 1
+    assert not [trial.detail for trial in trials if trial.state is TrialState.FAILED]
+    completed = [t.number for t in trials if t.state is TrialState.COMPLETED and t.kind is not TrialKind.DUPLICATE]
+    assert sorted(store.predictions("killed")) == completed
+    told = Counter(event.data["trial"] for event in store.events("killed", ["told"]))
+    assert set(told.values()) == {1}
+
+
+def every_lost_attempt_has_one_successor(store: Store) -> None:
+    attempts = store.attempts("killed")
+    lost_in_all = 0
+    for _, group in groupby(attempts, key=lambda attempt: attempt.trial):
+        *lost, last = list(group)
+        assert [attempt.attempt for attempt in [*lost, last]] == list(range(1, len(lost) + 2))
+        assert all(attempt.reason is FailureReason.INTERRUPTED for attempt in lost)
+        assert all(attempt.ended is not None for attempt in [*lost, last])
+        assert last.reason is None
+        lost_in_all += len(lost)
+    assert lost_in_all >= 2  # those in flight at "dispatch" and "epoch"
+    trained = {trial.number for trial in store.trials("killed") if trial.kind is not TrialKind.DUPLICATE}
+    assert {attempt.trial for attempt in attempts} == trained
+
+
+def the_best_were_confirmed_and_one_was_fitted(store: Store, folder: Path) -> None:
+    ranked = [trial for trial in store.trials("killed") if trial.counted and trial.score is not None]
+    top = sorted(ranked, key=lambda trial: (-(trial.score or 0.0), trial.number))[:5]
+    confirmed = store.confirmations("killed")
+    assert sorted((c.trial, c.repeat) for c in confirmed) == sorted((trial.number, 1) for trial in top)
+    assert all(c.score is not None for c in confirmed)
+    chosen = store.events("killed", ["chosen"])[-1].data["trial"]
+    fitted = store.events("killed", ["final_fitted"])[-1].data
+    assert chosen == fitted["trial"]
+    final = json.loads((folder / fitted["folder"] / "final.json").read_text())
+    assert final["trial"] == chosen
+    assert [event.kind for event in store.events("killed")][-1] == "run_ended"
+    assert len(store.events("killed", ["run_ended"])) == 1
+
+
+def nothing_that_was_on_the_disk_was_run_again(store: Store, results: Path) -> None:
+    lines = [result for file in results.glob("*.jsonl") for result in read_results(file)]
+    per_trial = Counter(result.trial for result in lines if result.kind is JobKind.TRIALS)
+    assert set(per_trial.values()) == {1}
+    scores = {result.trial: result.score for result in lines if result.kind is JobKind.TRIALS}
+    stored = {t.number: t.score for t in store.trials("killed") if t.kind is not TrialKind.DUPLICATE}
+    assert scores == stored
