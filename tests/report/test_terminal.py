@@ -5,13 +5,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from tlsearch.records import FailureReason, TrialKind, TrialState
+from tlsearch.report.headline import others_alike
 from tlsearch.report.terminal import render
+from tlsearch.report.text import Words
 
 Records = Any  # the conftest's
 
@@ -56,7 +59,28 @@ def test_the_first_lines_say_what_won_how_good_it_is_and_by_how_much(finished: R
     assert "The winner is mobilenet_v2 with a linear head and the last 2 stages of 19 trained (trial 13)" in first
     assert "right answers with every class counting alike on new pictures like these (95 % sure:" in first
     assert 'is better than "the article\'s recipe" by' in first
-    assert "From trials 11 and 12 it cannot be told apart; none of them is cheaper." in first
+
+
+def test_a_winner_that_scored_less_than_the_best_says_so_and_why_it_was_named(finished: Records) -> None:
+    best = finished.summary().best
+    assert best is not None
+    said = others_alike(best, Words(metric="accuracy"))
+    assert said == (
+        "It scored 97.5 % while searching, where the best score was 98.3 %: from trials 11 and 12 it cannot be told "
+        "apart, and it is the cheapest of them to run."
+    )
+    assert said in flat(shown(finished, width=400))
+
+
+def test_a_winner_with_the_best_score_is_only_said_to_be_alike(finished: Records) -> None:
+    best = finished.summary().best
+    assert best is not None
+    assert best.estimate is not None
+    first = replace(best, entry=replace(best.entry, score=best.estimate.naive_score))
+    assert others_alike(first, Words(metric="accuracy")) == (
+        "From trials 11 and 12 it cannot be told apart; none of them is cheaper to run."
+    )
+    assert others_alike(replace(first, alike=(best.entry.trial,)), Words(metric="accuracy")) == ""
 
 
 def test_notes_and_missing_backbones_are_said_at_the_top(finished: Records) -> None:

@@ -13,10 +13,14 @@ from tlsearch.export.facts import study_facts
 from tlsearch.export.program import PROGRAM
 from tlsearch.holdout import HoldoutScore, open_holdout
 from tlsearch.host import PluginHost
+from tlsearch.report.text import Words
+from tlsearch.stats import Interval
 from tlsearch.store.store import Store
 
 if TYPE_CHECKING:
     from tlsearch.export.bundle import BundleReport
+
+FITTED_ON = "The model was fitted on the development pictures: their accuracy says nothing about new ones."
 
 
 def export_command(
@@ -73,12 +77,13 @@ def export(
 def show(report: "BundleReport", console: Console) -> None:
     """Print what was written and how it was proven."""
     console.print(line("wrote ", (str(report.folder), "bold")))
-    table = plain_table("file", "pictures", "n", "max |Δp|", "same label", "accuracy")
+    table = plain_table("file", "pictures", "n", "largest difference", "same label", "accuracy")
     for entry in report.manifest.checks:
-        numbers = (str(entry.n), f"{entry.max_dp:.1e}", f"{entry.label_agreement:.2%}", f"{entry.accuracy:.1%}")
-        table.add_row(line(entry.file), entry.part, *numbers)
+        shares = (f"{100 * entry.label_agreement:.2f} %", f"{100 * entry.accuracy:.1f} %")
+        table.add_row(line(entry.file), entry.part, str(entry.n), f"{entry.max_dp:.1e}", *shares)
     if table.row_count:
         console.print(table)
+        console.print(line((FITTED_ON, "dim")))
     if report.holdout is not None:
         console.print(line(holdout_words(report.holdout)))
     for note in report.manifest.notes:
@@ -91,11 +96,8 @@ def show(report: "BundleReport", console: Console) -> None:
 
 def holdout_words(holdout: HoldoutScore) -> str:
     """The holdout's figures in one sentence."""
-    metric = holdout.metric.replace("_", " ")
-    # a log loss is kept negated, so that greater is better
-    sign = -1 if holdout.metric == "log_loss" else 1
-    low, high = sorted((sign * holdout.low, sign * holdout.high))
-    return (
-        f"holdout: {holdout.accuracy:.1%} of {holdout.n} pictures right; "
-        f"{metric} {sign * holdout.score:.3f}, 95 % interval {low:.3f} to {high:.3f}"
-    )
+    words = Words(metric=holdout.metric)
+    said = f"holdout: {100 * holdout.accuracy:.1f} % of {holdout.n} pictures right"
+    if holdout.metric != "accuracy":
+        said += f"; {holdout.metric.replace('_', ' ')} {words.score(holdout.score)}"
+    return f"{said}, 95 % sure: {words.span(Interval(low=holdout.low, high=holdout.high))}"

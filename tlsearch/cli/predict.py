@@ -63,8 +63,8 @@ def _show(items: list[dict[str, Any]], console: Console) -> None:
     table = plain_table("picture", "shows", "", "or")
     for item in known:
         first, *others = item["top"]
-        rest = ", ".join(f"{entry['label']} {entry['probability']:.1%}" for entry in others)
-        share = f"{first['probability']:.1%}"
+        rest = ", ".join(f"{entry['label']} {100 * entry['probability']:.1f} %" for entry in others)
+        share = f"{100 * first['probability']:.1f} %"
         table.add_row(line(item["image"]), line((first["label"], "bold")), share, line((rest, "dim")))
     if table.row_count:
         console.print(table)

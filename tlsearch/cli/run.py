@@ -30,6 +30,7 @@ from tlsearch.study import StudyConfig, load_study
 from tlsearch.work import WorkerContext
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+OUT_OF_TIME = "the search ended when its time was used up; a larger study.budget.time continues it"
 SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -102,6 +103,11 @@ def _tell(outcome: Outcome, store: Store) -> None:
     if outcome.was_complete:
         console.print(line(f"study '{outcome.study}' is complete: nothing is left to run, and nothing was repeated"))
     render(load_summary(store, outcome.study), console)
+    console.print()
+    if outcome.why == "time":
+        console.print(line(OUT_OF_TIME))
+    export = shlex.join(["tlsearch", "export-best", outcome.study, "--to"])
+    console.print(line("next: ", (f"{export} DIR", "bold")), soft_wrap=True)
 
 
 def _places(folder: Path, files: tuple[Path, ...]) -> Places:

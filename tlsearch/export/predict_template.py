@@ -143,7 +143,7 @@ def answer(classifier: Classifier, path: Path, top: int) -> dict[str, Any]:
 
 def line(item: dict[str, Any]) -> str:
     """One answer as one line that cannot steer a terminal."""
-    ranked = ", ".join(f"{entry['label']} {entry['probability']:.1%}" for entry in item["top"])
+    ranked = ", ".join(f"{entry['label']} {100 * entry['probability']:.1f} %" for entry in item["top"])
     return _printable(f"{item['image']}: {ranked}")
 
 

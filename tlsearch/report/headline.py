@@ -30,15 +30,21 @@ def headline(summary: Summary, words: Words) -> tuple[str, str]:
     return _what_won(summary, summary.best, words), _by_how_much(summary, summary.best, words)
 
 
-def others_alike(best: Best) -> str:
-    """Which other trials could have been named as well; "" where there is none."""
+def others_alike(best: Best, words: Words) -> str:
+    """Which other trials could have been named as well, and why this one was; "" where there is none."""
     others = [number for number in best.alike if number != best.entry.trial]
     if not others:
         return ""
     named = f"{'trial' if len(others) == 1 else 'trials'} {join([str(n) for n in others])}"
     if len(others) > MOST_NAMED:
         named = plural(len(others), "other trial")
-    return f"From {named} it cannot be told apart; none of them is cheaper."
+    if best.entry.score is None or best.estimate is None or best.entry.score >= best.estimate.naive_score:
+        return f"From {named} it cannot be told apart; none of them is cheaper to run."
+    own, highest = words.score(best.entry.score), words.score(best.estimate.naive_score)
+    return (
+        f"It scored {own} while searching, where the best score was {highest}: from {named} it cannot be told apart, "
+        "and it is the cheapest of them to run."
+    )
 
 
 def _what_won(summary: Summary, best: Best, words: Words) -> str:

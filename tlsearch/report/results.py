@@ -88,7 +88,7 @@ def leaderboard(summary: Summary, words: Words, width: int) -> RenderableType | 
         found.add_column(column, justify="right", no_wrap=True)
     found.add_column("network", overflow="fold")
     found.add_column("head", overflow="fold")
-    for column in ("trained", *(["epochs", "learning rate", "time"] if wide else [])):
+    for column in ("trained", *(["epochs", "learning\nrate", "time"] if wide else [])):
         found.add_column(column, justify="right", no_wrap=True)
     found.add_column("", no_wrap=True)
     alike = set(summary.best.alike) if summary.best else set()

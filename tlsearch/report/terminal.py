@@ -1,8 +1,8 @@
 """A summary on a terminal: first what a person wants to know, then what it rests on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
@@ -12,7 +12,9 @@ from tlsearch.report.headline import headline, others_alike
 from tlsearch.report.text import Words, plural
 from tlsearch.report.values import Summary
 
-SECTIONS = (
+Section = Callable[[Summary, Words, int], RenderableType | None]  # None where there is nothing to tell
+
+SECTIONS: tuple[Section, ...] = (
     results.how_sure,
     results.baselines,
     results.leaderboard,
@@ -34,19 +36,25 @@ FINDINGS = (
 )
 
 
-def render(summary: Summary, console: Console) -> None:
-    """Print a whole report on a console, as wide as it is; nothing in it is read as markup."""
+def render(summary: Summary, console: Console, *, sections: Sequence[Section] = SECTIONS) -> None:
+    """Print a report on a console, as wide as it is; nothing in it is read as markup.
+
+    Args:
+        summary: Of the study.
+        console: Where to.
+        sections: What follows the headline, in order.
+    """
     words = Words.for_console(summary.metric, console)
     console.print(Rule(words.name(summary.study, "bold"), style="dim"))
     won, compared = headline(summary, words)
     console.print(words.text(won, "bold"))
     console.print(words.text(compared))
-    if summary.best is not None and (alike := others_alike(summary.best)):
+    if summary.best is not None and (alike := others_alike(summary.best, words)):
         console.print(words.text(alike))
     console.print()
     for line in _notices(summary, words):
         console.print(line)
-    for section in SECTIONS:
+    for section in sections:
         drawn = section(summary, words, console.width)
         if drawn is not None:
             console.print()
