@@ -112,7 +112,8 @@ def draw(rng: np.random.Generator, label: int) -> np.ndarray:
     """Blotches whose mean colour hints at the class, uint8 `(HEIGHT, WIDTH, 3)`."""
     blotches = rng.integers(-60, 61, (5, 6, 3)).repeat(8, axis=0).repeat(8, axis=1)[:HEIGHT, :WIDTH]
     noise = rng.integers(-20, 21, (HEIGHT, WIDTH, 3))
-    return np.clip(HUES[label] + blotches + noise, 0, 255).astype(np.uint8)
+    picture = np.clip(HUES[label] + blotches + noise, 0, 255)
+    return np.asarray(picture, dtype=np.uint8)
 
 
 def fresh(seed: int) -> Iterator[tuple[np.ndarray, int]]:

@@ -50,7 +50,9 @@ def trained_by_hand(optimizer: Optimizer, *, decay: float, clip_norm: float | No
 
 def trained_by_torch(optimizer: Optimizer, *, decay: float, clip_norm: float | None) -> list[nn.Parameter]:
     """Decay is AdamW's own; of the others torch knows none that is decoupled, so it is written out."""
-    groups = [{"params": parameters(seed), "lr": rate, "weight_decay": 0.0} for seed, rate in enumerate(RATES)]
+    groups: list[dict[str, Any]] = [
+        {"params": parameters(seed), "lr": rate, "weight_decay": 0.0} for seed, rate in enumerate(RATES)
+    ]
     ours = optimizer == "adamw"
     reference = REFERENCES[optimizer]([{**group, "weight_decay": decay if ours else 0.0} for group in groups])
     everything = [p for group in groups for p in group["params"]]

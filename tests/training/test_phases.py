@@ -1,6 +1,7 @@
 """Recipes of several phases, named layers, and where the pictures enter the network."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,6 @@ from engine_world import recipe
 from training_world import changed, fit, fitting, open_parts, state_of
 
 from tlsearch.errors import UnknownNameError
-from tlsearch.features.provider import POOLED
 from tlsearch.training.fit import Fitted, probe_recipe
 from tlsearch.training.loop import Inputs, NonFiniteError
 from tlsearch.training.recipe import Phase, Recipe
@@ -92,12 +92,17 @@ def test_a_stage_that_is_frozen_again_keeps_what_it_learned(parts: Parts) -> Non
     assert changed(*states) == [set()] * 4
 
 
-def test_what_a_fit_trained_never_gets_into_the_cache(context: WorkerContext, parts: Parts) -> None:
-    fit(parts, phases(1, 3))  # no pass was run before it, and depth 3 is not searched
-    shared = open_parts(context).provider(recipe()).views(POOLED, "none")[0]
-    elsewhere = replace(context, cache=context.cache + "-of-its-own")
-    alone = open_parts(elsewhere).provider(recipe()).views(POOLED, "none")[0]
-    assert shared.tobytes() == alone.tobytes()
+def test_pictures_are_asked_for_before_any_weight_changes_since_a_pass_may_fill_the_cache(parts: Parts) -> None:
+    plan = phases(1, 3)
+    material, before = parts.material(plan), state_of(parts.loaded(plan))
+    found: list[list[set[str]]] = []
+
+    def inputs(frozen: int, augment: str) -> Inputs:
+        found.append(changed(before, state_of(parts.loaded(plan))))
+        return material.inputs(frozen, augment)
+
+    fit(parts, plan, material=replace(material, inputs=inputs))
+    assert found == [[set()] * 4] * 2
 
 
 def test_the_last_epoch_counts_whatever_the_ones_before_were(parts: Parts) -> None:
@@ -124,7 +129,7 @@ def test_a_diverging_fit_says_in_which_epoch(parts: Parts) -> None:
 
 
 def test_weights_that_are_no_numbers_after_the_last_step_are_found_in_the_predictions(parts: Parts) -> None:
-    once = {"epochs": 1, "batch_size": 64, "schedule": "constant", "clip_norm": None}
+    once: dict[str, Any] = {"epochs": 1, "batch_size": 64, "schedule": "constant", "clip_norm": None}
     plan = recipe(head="mlp", optimizer="sgd", learning_rate=1e38, **once)
     with pytest.raises(NonFiniteError, match="not a number"):
         fit(parts, plan)

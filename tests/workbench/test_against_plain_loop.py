@@ -110,7 +110,7 @@ class PlainTrial:
             self.logits(self.pictures(rows, views)), self.labels[rows], label_smoothing=self.plan.label_smoothing
         )
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         trained = [p for group in optimizer.param_groups for p in group["params"]]
         if self.plan.clip_norm is not None:
             nn.utils.clip_grad_norm_(trained, self.plan.clip_norm)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_a_miss_gives_the_result_that_a_hit_gives(context: WorkerContext, plan: 
 
 @pytest.mark.parametrize("depth", [0, 2])
 def test_a_row_does_not_depend_on_its_neighbours(context: WorkerContext, depth: int) -> None:
-    changes = [
+    changes: list[dict[str, Any]] = [
         {},
         {"learning_rate": 0.05},
         {"optimizer": "sgd", "clip_norm": None, "learning_rate": 1e30},

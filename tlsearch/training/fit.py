@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,12 +100,10 @@ def fitted(
     # all of it before the first step: a pass that fills the cache must see the weights as they were
     inputs = [material.inputs(cut, recipe.augment) for cut in cuts]
     deepest = cuts[-1]
-    weights = [p for stage in material.loaded.weights[deepest:] for p in stage]
-    before = [p.detach().clone() for p in weights]
     head.to(material.device)
     micro = MicroBatch()
     torch.manual_seed(dropout_seed)
-    try:
+    with _put_back([p for stage in material.loaded.weights[deepest:] for p in stage]):
         first = 0
         for phase, frozen, cut, values in zip(recipe.phases, depths, cuts, inputs, strict=True):
             forward = _forward(material, head, cut, frozen)
@@ -118,23 +116,13 @@ def fitted(
                 values,
                 material.labels,
                 fold,
-                Stretch(
-                    epochs=phase.epochs,
-                    first=first,
-                    batch_size=min(recipe.batch_size, len(fold.train)),
-                    label_smoothing=recipe.label_smoothing,
-                    schedule=recipe.schedule,
-                ),
+                _stretch(recipe, phase, first, fold),
                 micro=micro,
                 on_epoch=_told(on_epoch, result),
             )
             first += phase.epochs
         head.eval()
         yield result
-    finally:
-        with torch.no_grad():
-            for parameter, value in zip(weights, before, strict=True):
-                parameter.requires_grad_(False).copy_(value)
 
 
 def probe_recipe(recipe: Recipe, learning_rate: float) -> Recipe:
@@ -162,6 +150,28 @@ def head_state(head: nn.Sequential) -> dict[str, torch.Tensor]:
 def set_head_state(head: nn.Sequential, state: Mapping[str, torch.Tensor]) -> None:
     """Put copied weights into a head of the same shape."""
     head.load_state_dict(dict(state))
+
+
+@contextlib.contextmanager
+def _put_back(weights: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Lend weights to be trained: in the end they are as they were, and frozen."""
+    before = [weight.detach().clone() for weight in weights]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for weight, value in zip(weights, before, strict=True):
+                weight.requires_grad_(False).copy_(value)
+
+
+def _stretch(recipe: Recipe, phase: Phase, first: int, fold: Fold) -> Stretch:
+    return Stretch(
+        epochs=phase.epochs,
+        first=first,
+        batch_size=min(recipe.batch_size, len(fold.train)),
+        label_smoothing=recipe.label_smoothing,
+        schedule=recipe.schedule,
+    )
 
 
 def _forward(material: Material, head: nn.Sequential, cut: int, frozen: int) -> Callable[[torch.Tensor], torch.Tensor]:
