@@ -116,6 +116,6 @@ def test_a_run_that_has_nothing_left_to_do_submits_no_job(make_world: MakeWorld)
         return Watching(one_thread(contexts), results=world.folder / "results")
 
     world.run("study.budget.trials=2", "study.budget.time=5h")
-    world.run("study.budget.trials=3", "study.budget.time=1s", make_executor=watching)
+    world.run("study.budget.trials=3", "study.budget.time=0.01s", make_executor=watching)
     assert jobs == []  # another budget, so another look, but all of it is used up and all else is known
-    assert world.run("study.budget.trials=3", "study.budget.time=1s").was_complete
+    assert world.run("study.budget.trials=3", "study.budget.time=0.01s").was_complete
