@@ -1,6 +1,7 @@
 """Whole studies on two tiny networks: what a run leaves behind, and what the next one does with it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,18 @@ def test_the_same_command_again_says_complete_and_repeats_nothing(make_world: Ma
     assert world.kinds() == before
     assert world.logged() == log
     assert world.run("study.budget.trials=2").was_complete  # nor does a lower budget ask for anything
+
+
+def test_pictures_that_moved_are_found_again_by_the_next_run(
+    make_world: MakeWorld, photos: Path, tmp_path: Path
+) -> None:
+    world = make_world()
+    world.run("study.budget.trials=1")
+    moved = shutil.copytree(photos, tmp_path / "moved")
+    assert world.run("study.budget.trials=1", f"data.path={moved}").was_complete
+    with world.store() as store:
+        (study,) = store.studies()
+    assert study.context["root"] == str(moved)
 
 
 def test_a_raised_budget_goes_on_from_there_and_changes_no_number(make_world: MakeWorld) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -121,13 +121,15 @@ def set_up(
         context=_context(config, data, dataset, chosen, specs, metric),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    if stored is None:
+    contexts = _worker_contexts(config, data, chosen, metric, host, places, dataset_cache)
+    if stored is None:  # from here on nothing refuses: a study that cannot run must not be stored
         store.create_study(record)
     else:
         _refuse_change(stored, record)
-        store.update_study(record.name, config=record.config)
-        record = stored
-    contexts = _worker_contexts(config, data, chosen, metric, host, places, dataset_cache)
+        # the same pictures may lie elsewhere now
+        context = {**stored.context, "root": record.context["root"]}
+        store.update_study(record.name, config=record.config, context=context)
+        record = replace(stored, config=record.config, context=context)
     return Setup(config=config, record=record, space=space, data=data, dataset=dataset, contexts=contexts)
 
 
