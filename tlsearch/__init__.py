@@ -1,23 +1,31 @@
-"""The plugin author's whole API. Importing it loads no torch, keras, optuna or sqlalchemy."""
+"""The plugin author's whole API. Importing it loads no torch, keras, optuna or sqlalchemy.
 
-from tlsearch.errors import DataError, PluginError, TlsearchError, WeightsError
-from tlsearch.hookspecs import hookimpl
-from tlsearch.records import EpochRecord, StudyRecord, TrialRecord
-from tlsearch.space import Choice, FloatRange, IntRange, Params
-from tlsearch.specs import (
-    Backbone,
-    BackboneSpec,
-    Dataset,
-    DatasetSpec,
-    ExportableModel,
-    ExporterSpec,
-    HeadSpec,
-    ImageFile,
-    PackageLocation,
-    Preprocessing,
-    UrlLocation,
-    WeightsSource,
-)
+A name is looked up when it is first asked for: `Params` stands on pydantic, whose import takes as long as all of
+`tlsearch --help` may.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tlsearch.errors import DataError, PluginError, TlsearchError, WeightsError
+    from tlsearch.hookspecs import hookimpl
+    from tlsearch.records import EpochRecord, StudyRecord, TrialRecord
+    from tlsearch.space import Choice, FloatRange, IntRange, Params
+    from tlsearch.specs import (
+        Backbone,
+        BackboneSpec,
+        Dataset,
+        DatasetSpec,
+        ExportableModel,
+        ExporterSpec,
+        HeadSpec,
+        ImageFile,
+        PackageLocation,
+        Preprocessing,
+        UrlLocation,
+        WeightsSource,
+    )
 
 __version__ = "0.1.0"
 
@@ -48,3 +56,19 @@ __all__ = [
     "__version__",
     "hookimpl",
 ]
+
+_HOMES = ("errors", "space", "records", "specs", "hookspecs")  # the lightest first
+
+if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        if name in __all__:
+            for home in _HOMES:
+                module = import_module(f"tlsearch.{home}")
+                if hasattr(module, name):
+                    return getattr(module, name)
+        raise AttributeError(f"module 'tlsearch' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import tlsearch
 from tlsearch.cli.app import COMMANDS
+from tlsearch.hookspecs import hookimpl
 from tlsearch.records import StudyRecord
+from tlsearch.space import Params
 from tlsearch.store.store import Store
 
 FRAMEWORKS = ("torch", "torchvision", "keras", "tensorflow", "onnx", "onnxruntime")
@@ -51,6 +54,19 @@ def loaded_by(code: str, names: Sequence[str], folder: Path) -> list[str]:
 
 def test_importing_tlsearch_loads_no_framework_and_no_library_of_the_engine(tmp_path: Path) -> None:
     assert loaded_by("import tlsearch", LIBRARIES, tmp_path) == []
+
+
+def test_help_loads_little_more_than_the_parser_of_the_command_line(tmp_path: Path) -> None:
+    code = "from tlsearch.cli import main; main(['--help'])"
+    assert loaded_by(code, (*LIBRARIES, "pydantic", "pluggy", "rich.console"), tmp_path) == []
+
+
+def test_every_name_of_the_authors_api_is_there_though_none_is_loaded_before_it_is_asked_for() -> None:
+    assert [name for name in tlsearch.__all__ if not hasattr(tlsearch, name)] == []
+    assert tlsearch.Params is Params
+    assert tlsearch.hookimpl is hookimpl
+    with pytest.raises(AttributeError, match="no attribute 'Parms'"):
+        _ = tlsearch.Parms
 
 
 @pytest.mark.parametrize("command", COMMANDS)
