@@ -19,7 +19,7 @@ def refuses(model: ExportableModel) -> str | None:
 
 def export(model: ExportableModel, path: Path) -> None:
     """Write `stages.<i>.…` and `head.…`, with classes and preprocessing in the metadata."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     parts = {f"stages.{index}": stage for index, stage in enumerate(model.backbone.stages)}
     # a copy of each: safetensors refuses tensors that share memory
@@ -34,7 +34,7 @@ def export(model: ExportableModel, path: Path) -> None:
         "preprocessing": json.dumps(asdict(model.preprocessing)),
         "temperature": str(model.temperature),
     }
-    save_file(tensors, path, metadata=metadata)
+    path.write_bytes(save(tensors, metadata=metadata))  # save_file makes a file that only its owner may read
 
 
 @hookimpl

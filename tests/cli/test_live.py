@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 from dataclasses import replace
 
 import pytest
@@ -90,9 +91,14 @@ def test_only_so_many_running_and_ended_trials_are_listed() -> None:
     assert "2  82.0 %" not in shown
 
 
-def test_an_ascii_terminal_gets_ascii() -> None:
+@pytest.mark.parametrize("width", [40, 80])
+def test_an_ascii_terminal_gets_ascii(width: int) -> None:
     named = replace(STATE, activity="Zoë's pictures")
-    assert painted(named, 80, ascii_only=True).isascii()
+    assert painted(named, width, ascii_only=True).isascii()
+
+
+def test_what_is_cut_off_is_seen_to_be_cut_off() -> None:
+    assert "last      7  87.0 %  mobilenet_v2, mlp,…" in painted(STATE, 40)
 
 
 def test_without_a_terminal_each_ended_trial_is_one_line_and_no_line_comes_twice() -> None:
@@ -129,6 +135,14 @@ def test_a_terminal_is_repainted_and_left_clean() -> None:
     assert "resnet18 is left out" in shown
     assert shown.index("\x1b[?25l") < shown.index("\x1b[?25h")  # the cursor is hidden, then shown again
     assert shown.endswith("\x1b[2K")  # the last thing done is to wipe the view's lines
+
+
+def test_the_echo_of_ctrl_c_has_room_behind_the_last_line() -> None:
+    paper, out = console(40, terminal=True)
+    with LiveView(paper, "celebs") as view:
+        view.update(STATE)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).splitlines()
+    assert max(len(line.strip("\r")) for line in lines) == 38
 
 
 def test_the_terminal_is_given_back_when_a_run_fails() -> None:

@@ -164,7 +164,12 @@ def test_truncated_files_are_refused(tmp_path: Path, ending: str, share: float) 
 def test_empty_files_texts_and_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("not a picture at all")
-    for name, why in (("empty.jpg", "empty"), ("text.jpg", "none of"), (".", "regular"), ("gone.jpg", "regular")):
+    for name, why in (
+        ("empty.jpg", "empty"),
+        ("text.jpg", "none of"),
+        (".", "it is a folder: name the pictures in it"),
+        ("gone.jpg", "regular"),
+    ):
         with pytest.raises(PictureError, match=why):
             decode(tmp_path / name)
 

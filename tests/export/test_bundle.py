@@ -77,6 +77,11 @@ def test_parents_of_the_target_are_made(facts: StudyFacts, export: Export, tmp_p
     assert export(facts, tmp_path / "a" / "b" / "bundle").folder.is_dir()
 
 
+def test_whoever_may_read_one_file_may_read_them_all(facts: StudyFacts, export: Export, tmp_path: Path) -> None:
+    folder = export(facts, tmp_path / "bundle").folder
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
+
+
 def test_force_replaces_a_bundle_of_ours(facts: StudyFacts, export: Export, tmp_path: Path) -> None:
     target = tmp_path / "bundle"
     export(facts, target)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, OverflowMethod, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +15,7 @@ from tlsearch.report.charts import gauge
 from tlsearch.report.text import Words, duration, plural
 
 REPAINTS_A_SECOND = 4
+WIDE = 72  # columns from which gauges are long
 SHOWN_RUNNING = 4
 SHOWN_ENDED = 5
 STATE_STYLES = {TrialState.COMPLETED: "green", TrialState.PRUNED: "yellow", TrialState.FAILED: "red"}
@@ -99,7 +100,8 @@ class LiveView:
         if self._state is None:
             return words.name(self._title, "bold")
         passed = max(0.0, self._clock() - self._told_at)
-        return panel(self._title, self._state, self._words(self._state), self._console.width, passed)
+        width = self._console.width - len("^C")  # whose echo would fold a full last line, and leave a line behind
+        return panel(self._title, self._state, self._words(self._state), width, passed)
 
 
 def panel(title: str, state: LiveState, words: Words, width: int, passed: float = 0.0) -> RenderableType:
@@ -114,8 +116,9 @@ def panel(title: str, state: LiveState, words: Words, width: int, passed: float 
     """
     rows = Table.grid(padding=(0, 1))
     rows.add_column(style="dim", no_wrap=True, min_width=len("trials"))
-    rows.add_column(no_wrap=True, overflow="ellipsis")
-    columns = 24 if width >= 80 else 12
+    cut: OverflowMethod = "crop" if words.ascii_only else "ellipsis"
+    rows.add_column(no_wrap=True, overflow=cut, max_width=width - len("trials "))
+    columns = 24 if width >= WIDE else 12
     for label, line in (
         ("trials", _trials(state, words, columns)),
         ("time", _time(state, words, columns, passed)),
@@ -128,6 +131,7 @@ def panel(title: str, state: LiveState, words: Words, width: int, passed: float 
         rows.add_row(label, line)
     heading = words.name(title, "bold")
     heading.append_text(words.text(f"  {state.phase}", "cyan"))
+    heading.truncate(width, overflow=cut)
     return Group(heading, rows)
 
 

@@ -11,6 +11,7 @@ from tlsearch.store.sqlite import sqlite_path
 from tlsearch.store.store import Store
 from tlsearch.text import did_you_mean, safe, slug
 
+RUN_IT = "start one with tlsearch run STUDY.toml"
 STORE_VARIABLE = "TLSEARCH_STORE_URL"
 
 
@@ -45,15 +46,16 @@ def find_study(study: str | None, store: str | None = None) -> StoredStudy:
         folder = None  # the newest run has nothing to do with a store that was named
     else:
         if folder is None:
-            raise UnknownNameError("there is no run yet", hint="start one with tlsearch run STUDY.toml")
+            raise UnknownNameError("there is no run yet", hint=RUN_IT)
         if not (folder / DATABASE).is_file():
             shown = safe(name or folder.name)
             raise UnknownNameError(f"study '{shown}' has no run in {folder}{_close(shown)}", hint="see ls runs")
         url = f"sqlite:///{folder / DATABASE}"
     with Store.open(url, readonly=True) as opened:
         known = [record.name for record in opened.studies()]
-    if name is None:
-        name = known[-1] if known else ""
+    if not known:
+        raise UnknownNameError(f"{folder or 'the store'} holds no study: its run ended before it began", hint=RUN_IT)
+    name = name or known[-1]
     matching = [stored for stored in known if stored == name or run_folder(stored) == run_folder(name)]
     if not matching:
         raise StoreError(f"the store has no study '{safe(name)}'{did_you_mean(name, known)}")

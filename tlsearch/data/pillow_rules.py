@@ -45,6 +45,8 @@ def decode(path: Path) -> Image.Image:
 def read_bytes(path: Path) -> bytes:
     """Read a regular file of bearable size; raises PictureError."""
     try:
+        if path.is_dir():
+            raise PictureError("it is a folder: name the pictures in it")
         if not path.is_file():  # never opens a pipe, which would wait for ever
             raise PictureError("there is no regular file of this name")
         if path.stat().st_size > MAX_BYTES:

@@ -1,0 +1,53 @@
+"""A run that is refused leaves nothing behind that a later run, or a report, would stumble over."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tlsearch.cli import main
+from tlsearch.store import Store
+
+STUDY = """
+[study]
+name = "refused"
+[data]
+source = "folder"
+path = "photos"
+[[backbones]]
+name = "efficientnet_lite0"
+weights = "random"
+image_px = 32
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TLSEARCH_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        folder = Path("photos", "left" if number % 2 else "right")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    Path("refused.toml").write_text(STUDY)
+    return tmp_path
+
+
+def test_a_device_that_is_not_there_leaves_no_study_that_a_mended_file_would_have_to_agree_with(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["run", "refused.toml", "--set", 'run.devices=["cuda:63"]']) == 2
+    assert "cuda:63" in capsys.readouterr().err
+    with Store.open("sqlite:///runs/refused/study.db", readonly=True) as store:
+        assert store.studies() == []
+
+
+def test_a_report_of_a_refused_run_says_that_it_never_began(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["run", "refused.toml", "--set", 'run.devices=["cuda:63"]'])
+    capsys.readouterr()
+    assert main(["report"]) == 2
+    told = capsys.readouterr().err
+    assert "runs/refused holds no study: its run ended before it began" in told
+    assert "tlsearch run STUDY.toml" in told
