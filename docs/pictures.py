@@ -128,6 +128,7 @@ def _typed(command: str) -> Text:
 
 
 def _write(console: Console, path: Path, title: str) -> None:
+    console.print()  # the frame clips what hangs below the last line
     path.parent.mkdir(parents=True, exist_ok=True)
     console.save_svg(str(path), title=title, code_format=SVG)
     sys.stdout.write(f"wrote {path}\n")
