@@ -62,9 +62,14 @@ class Orders:
                     self.jobs.put(None)
                 else:
                     self.jobs.put(message)
-        if sys.platform != "win32":
-            os.killpg(os.getpgrp(), signal.SIGKILL)
-        os._exit(1)
+        _leave_with_all_children()
+
+
+def _leave_with_all_children() -> None:
+    """The coordinator is gone: end the whole process group at once."""
+    if sys.platform != "win32":
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
 
 
 class _Leave(BaseException):
@@ -124,8 +129,11 @@ class Worker:
         return emit
 
     def _say(self, message: Mapping[str, Any]) -> None:
-        self._out.write(json.dumps(message).encode("ascii") + b"\n")
-        self._out.flush()
+        try:
+            self._out.write(json.dumps(message).encode("ascii") + b"\n")
+            self._out.flush()
+        except BrokenPipeError:  # raised into a trial, it would be written down as that trial's failure
+            _leave_with_all_children()
 
 
 def check_versions(expected: Mapping[str, str]) -> None:
