@@ -19,7 +19,7 @@ RIGHT = 6
 def store(tmp_path: Path) -> Iterator[Store]:
     context = {"metric": "accuracy", "holdout_labels": LABELS}
     with Store.open(f"sqlite:///{tmp_path / 'study.db'}") as opened:
-        opened.create_study(StudyRecord(name="s", config={}, definition={}, context=context, created="2026-11-22"))
+        opened.define_study(StudyRecord(name="s", config={}, definition={}, context=context, created="2026-11-22"))
         yield opened
 
 

@@ -83,7 +83,7 @@ def test_a_report_loads_neither_a_framework_nor_optuna(tmp_path: Path) -> None:
     run = tmp_path / "runs" / "mine"
     run.mkdir(parents=True)
     with Store.open(f"sqlite:///{run / 'study.db'}") as store:
-        store.create_study(STUDY)
+        store.define_study(STUDY)
     code = "from tlsearch.cli import main; assert main(['report', 'mine']) == 1"  # nothing has completed
     assert loaded_by(code, (*FRAMEWORKS, "optuna", "sklearn"), tmp_path) == []
 

@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
 
 def begin(store: Store) -> None:
     if store.study("fake") is None:
-        store.create_study(STUDY)
+        store.define_study(STUDY)
     if not store.trials("fake"):
         state, made = TrialState.WAITING, recipe().to_json()
         added = [

@@ -41,7 +41,7 @@ def keep(
     url = f"sqlite:///{folder / 'study.db'}"
     with Store.open(url) as store:
         record = StudyRecord(name=facts.name, config={}, definition={}, context=context, created="2026-11-22")
-        store.create_study(record)
+        store.define_study(record)
         store.add_trials(facts.name, trials)
         for kind, data in events:
             store.add_event(facts.name, kind, data)

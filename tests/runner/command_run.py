@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 MAIN = "import sys; from tlsearch.cli import main; sys.exit(main())"
+STRUCK = Path(__file__).with_name("struck_command.py")
 POLL_S = 0.001
 Line = dict[str, Any]
 
@@ -52,12 +53,13 @@ class Study:
         return [json.loads(line) for line in _whole_lines(self.log)]
 
     @contextmanager
-    def started(self) -> Iterator[subprocess.Popen[bytes]]:
+    def started(self, strike: "Strike | None" = None) -> Iterator[subprocess.Popen[bytes]]:
         """The command, running; killed at the end, if it still does."""
         self._seen = len(_whole_lines(self.log))
+        command = ["-c", MAIN] if strike is None else ["-P", str(STRUCK), *strike.arguments]
         with (self.folder / "output.txt").open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-c", MAIN, "run", *self.arguments],
+                [sys.executable, *command, "run", *self.arguments],
                 cwd=self.folder,
                 env={**os.environ, "TLSEARCH_OFFLINE": "1", **self.environment, "TLSEARCH_TEST": str(self.folder)},
                 stdout=output,
@@ -74,18 +76,10 @@ class Study:
         with self.started() as process:
             return process.wait(within_s)
 
-    def send_at(self, signum: int, moment: Callable[[Line], bool]) -> tuple[int | None, Line | None]:
-        """Run, and send the signal as soon as a line of that kind is logged.
-
-        Returns:
-            The exit code, and the last line that was logged; no line where the run ended before the moment came.
-        """
-        with self.started() as process:
-            for line in self.new_lines(process):
-                if moment(line):
-                    process.send_signal(signum)
-                    return process.wait(60), self.logged()[-1]
-            return process.wait(60), None
+    def run_struck(self, strike: "Strike", within_s: float = 120.0) -> int:
+        """Run until the strike ends it; returns the exit code."""
+        with self.started(strike) as process:
+            return process.wait(within_s)
 
     def processes(self) -> list[int]:
         """Every process that a run of this study started and that lives."""
@@ -117,20 +111,26 @@ class Study:
             time.sleep(POLL_S)
 
 
-def kill_at(study: Study, moment: Callable[[Line], bool], *, tries: int) -> Line:
-    """Kill -9 the command right after such a line, as often as it takes for that line to be the last one.
+@dataclass(frozen=True)
+class Strike:
+    """A signal that comes at one exact moment.
 
-    Raises:
-        AssertionError: The study moved on each time before the kill arrived.
+    Args:
+        signum: The signal.
+        kind: Of the journal's event that it follows: the first one with these `fields`.
+        fields: Of that event.
+        stored: Whether it comes after the store kept the event, else before.
     """
-    for _ in range(tries):
-        code, last = study.send_at(signal.SIGKILL, moment)
-        assert last is not None, f"it ended before the moment came: {study.said}"
-        assert code == -signal.SIGKILL
-        assert study.nothing_is_left_running()
-        if moment(last):
-            return last
-    raise AssertionError(f"not hit in {tries} kills")
+
+    signum: signal.Signals
+    kind: str
+    fields: dict[str, int] = field(default_factory=dict)
+    stored: bool = False
+
+    @property
+    def arguments(self) -> list[str]:
+        """For `struck_command.py`."""
+        return [self.signum.name, "event" if self.stored else "log", self.kind, json.dumps(self.fields)]
 
 
 def _whole_lines(path: Path) -> list[bytes]:

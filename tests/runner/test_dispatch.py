@@ -71,7 +71,7 @@ class Desk:
 
     def __init__(self, folder: Path, store: Store) -> None:
         self.folder, self.store = folder, store
-        store.create_study(STUDY)
+        store.define_study(STUDY)
 
     def ask(self, count: int) -> list[TrialRecord]:
         first = self.store.next_number("s")

@@ -4,12 +4,11 @@ import json
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
 import pytest
-from command_run import Line, Study, kill_at
+from command_run import Strike, Study
 
 from tlsearch.execution.results import read_results
 from tlsearch.records import FailureReason, TrialKind, TrialState
@@ -45,22 +44,30 @@ devices = ["cpu"]
 """
 
 
-def logged(kind: str, **fields: int) -> Callable[[Line], bool]:
-    return lambda line: line["kind"] == kind and all(line[name] == value for name, value in fields.items())
+def kill(kind: str, *, stored: bool = False, **fields: int) -> Strike:
+    return Strike(signal.SIGKILL, kind, fields, stored)
 
 
-# In the order in which they come, so that every kill leaves the next moment ahead.
-MOMENTS = {
-    "features": logged("prepared"),
-    "ask": logged("asked"),
-    "dispatch": logged("dispatched"),
-    "epoch": logged("epoch", repeat=0),
-    "result": logged("result"),
-    "tell": logged("told"),
-    "during a confirmation": logged("epoch", repeat=1),
-    "confirmation": logged("confirmed"),
-    "during the final fit": logged("epoch", fold=-1),
-}
+# In the order in which they come, so that every kill leaves the next moment ahead. Of what is both logged and stored,
+# one kill comes between the two and one after them.
+KILLS = [
+    kill("prepared"),
+    kill("prepared", stored=True),
+    kill("asked"),
+    kill("asked", stored=True),
+    kill("dispatched"),
+    kill("dispatched", stored=True),
+    kill("epoch", repeat=0),
+    kill("result"),
+    kill("told"),
+    kill("told", stored=True),
+    kill("epoch", repeat=1),
+    kill("confirmed"),
+    kill("confirmed", stored=True),
+    kill("epoch", fold=-1),
+    kill("final_fitted"),
+    kill("final_fitted", stored=True),
+]
 
 
 @pytest.mark.full
@@ -69,13 +76,10 @@ def test_a_study_killed_at_every_moment_runs_each_trial_it_was_asked_for_exactly
     (tmp_path / "study.toml").write_text(STUDY.replace("PHOTOS", json.dumps(str(photos))))
     environment = {"TLSEARCH_CACHE": str(tmp_path / "cache")}
     study = Study(folder=tmp_path, name="killed", arguments=["study.toml"], environment=environment)
-    for moment in MOMENTS.values():
-        kill_at(study, moment, tries=4)
-    # it comes once in a study's life, so there is one try: it is killed before, or just after, the store knows of it
-    code, last = study.send_at(signal.SIGKILL, logged("final_fitted"))
-    assert code == -signal.SIGKILL
-    assert last is not None
-    assert last["kind"] != "run_ended"
+    for strike in KILLS:
+        assert study.run_struck(strike) == -signal.SIGKILL, f"{strike}: {study.said}"
+        assert study.logged()[-1]["kind"] == strike.kind
+        assert study.nothing_is_left_running()
     assert study.run() == 0, study.said
     assert study.nothing_is_left_running()
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from command_run import Line, Study
+from command_run import Strike, Study
 from runner_world import NETS, write_study
 
 from tlsearch.records import FailureReason, TrialState
@@ -27,26 +27,14 @@ def slow_study(study: Study) -> Study:
     return replace(study, arguments=[*study.arguments, *slow])
 
 
-def in_training(line: Line) -> bool:
-    return line["kind"] == "epoch"
-
-
-def in_confirmation(line: Line) -> bool:
-    return line["kind"] == "epoch" and line["repeat"] == 1
-
-
-def in_the_final_fit(line: Line) -> bool:
-    return line["kind"] == "epoch" and line["fold"] == -1
-
-
 @pytest.mark.full
 def test_each_signal_stops_the_run_and_the_printed_command_continues_it(study: Study) -> None:
     for signum, moment, exit_code in (
-        (signal.SIGINT, in_training, 130),
-        (signal.SIGTERM, in_confirmation, 143),
-        (signal.SIGHUP, in_the_final_fit, 129),
+        (signal.SIGINT, {"repeat": 0}, 130),  # in training
+        (signal.SIGTERM, {"repeat": 1}, 143),  # in a confirmation
+        (signal.SIGHUP, {"fold": -1}, 129),  # in the final fit
     ):
-        code, _ = study.send_at(signum, moment)
+        code = study.run_struck(Strike(signum, "epoch", moment))
         assert code == exit_code
         assert f"stopped by {signum.name}" in study.said
         assert f"continue with: tlsearch run {' '.join(study.arguments)}" in " ".join(study.said.split())
@@ -76,6 +64,5 @@ def test_a_second_signal_waits_for_nothing(slow_study: Study) -> None:
 
 def test_a_trial_that_outlasts_the_grace_time_is_ended_with_it(slow_study: Study) -> None:
     impatient = replace(slow_study, arguments=[*slow_study.arguments, "--set", "run.grace=1s"])
-    code, _ = impatient.send_at(signal.SIGTERM, lambda line: line["kind"] == "epoch" and line["epoch"] > 20)
-    assert code == 143
+    assert impatient.run_struck(Strike(signal.SIGTERM, "epoch", {"epoch": 21})) == 143
     assert impatient.nothing_is_left_running()

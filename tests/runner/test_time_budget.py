@@ -54,7 +54,7 @@ def test_what_all_runs_used_is_the_sum_of_their_own_seconds_whatever_the_clock_s
 
 def test_a_journal_counts_from_when_the_run_began_and_on_from_earlier_runs(tmp_path: Path) -> None:
     with Store.open(f"sqlite:///{tmp_path / 's.db'}") as store:
-        store.create_study(StudyRecord(name="s", config={}, definition={}, context={}, created=""))
+        store.define_study(StudyRecord(name="s", config={}, definition={}, context={}, created=""))
         store.add_event("s", "run_started", {"run_s": 3.0})
         store.add_event("s", "run_ended", {"run_s": 50.0})
         journal = Journal(store, "s", tmp_path / "log.jsonl", began=time.monotonic() - 20.0)  # data took that long
@@ -63,7 +63,7 @@ def test_a_journal_counts_from_when_the_run_began_and_on_from_earlier_runs(tmp_p
 
 def test_an_event_log_that_cannot_be_written_is_a_fault_of_the_store(tmp_path: Path) -> None:
     with Store.open(f"sqlite:///{tmp_path / 's.db'}") as store:
-        store.create_study(StudyRecord(name="s", config={}, definition={}, context={}, created=""))
+        store.define_study(StudyRecord(name="s", config={}, definition={}, context={}, created=""))
         with pytest.raises(StoreError, match="cannot write") as caught:
             Journal(store, "s", tmp_path, began=0.0).event("asked")  # a folder in its place
     assert caught.value.exit_code == 3

@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from runner_world import MakeWorld, World, draw_photos, write_study
 
 from tlsearch.errors import NothingCompletedError, StudyChangedError
+from tlsearch.execution.inline import InlineExecutor
 from tlsearch.records import TrialKind, TrialRecord, TrialState
 from tlsearch.training.recipe import Recipe
+from tlsearch.work import WorkerContext
 
 OBSERVER = """
 from tlsearch import hookimpl
@@ -181,6 +184,21 @@ def test_another_study_under_the_same_name_is_refused_and_the_difference_named(
     assert caught.value.differences == (named,)
     assert "--new-study" in (caught.value.hint or "")
     assert world.kinds() == before
+
+
+def test_a_study_that_was_stopped_before_its_first_trial_may_still_be_changed(world: World) -> None:
+    def interrupted(_: Sequence[WorkerContext]) -> InlineExecutor:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.run("study.budget.trials=1", make_executor=interrupted)
+    assert world.kinds()[0] == "run_started"
+    world.run("study.budget.trials=1", "study.seed=4")
+    with world.store() as store:
+        study = store.study("tiny")
+    assert study is not None
+    assert study.definition["seed"] == "4"
+    assert study.config["study"]["seed"] == 4
 
 
 def test_pictures_that_changed_make_it_another_study(tmp_path: Path, make_world: MakeWorld) -> None:

@@ -28,7 +28,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
     with Store.open(url) as opened:
-        opened.create_study(STUDY)
+        opened.define_study(STUDY)
         yield opened
 
 

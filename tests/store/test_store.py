@@ -37,11 +37,20 @@ def test_a_continued_study_gets_its_new_configuration_and_keeps_the_rest(store: 
     assert store.study("celebs") == replace(before, config={"budget": 90})
 
 
-def test_two_studies_of_one_name_are_refused(store: Store) -> None:
-    record = store.study("celebs")
-    assert isinstance(record, StudyRecord)
-    with pytest.raises(StoreError, match="UNIQUE"):
-        store.create_study(record)
+def test_a_study_can_be_defined_again_until_it_has_trials(store: Store) -> None:
+    before = store.study("celebs")
+    assert isinstance(before, StudyRecord)
+    changed = replace(before, definition={"space": "def"})
+    store.define_study(changed)
+    assert store.studies() == [changed]
+    assert not store.has_trials("celebs")
+    store.add_trials(
+        "celebs", [TrialRecord(number=0, kind=TrialKind.SEARCH, state=TrialState.WAITING, params={}, recipe={})]
+    )
+    assert store.has_trials("celebs")
+    with pytest.raises(StoreError, match="has trials of a study 'celebs'"):
+        store.define_study(before)
+    assert store.study("celebs") == changed
 
 
 def test_a_study_that_is_not_there_is_named(store: Store) -> None:
@@ -246,7 +255,7 @@ def test_a_file_is_replaced_by_its_newer_version(store: Store) -> None:
 
 @pytest.mark.parametrize("text", ["'; DROP TABLE trials;--", "a\udc80b", "\x00", "\x1b[2J", "x" * 300, "\u202e", "{a}"])
 def test_hostile_text_is_only_text(store: Store, make_trials: MakeTrials, text: str) -> None:
-    store.create_study(StudyRecord(name=text, config={text: text}, definition={}, context={}, created="now"))
+    store.define_study(StudyRecord(name=text, config={text: text}, definition={}, context={}, created="now"))
     store.add_trials(text, [replace(make_trials(1)[0], params={text: text}, name=text)])
     store.start_attempts(text, text, [(0, 1)])
     store.end_attempt(text, 0, 1, FailureReason.EXCEPTION, text)

@@ -67,7 +67,7 @@ def small_study(url: str, trials: list[TrialRecord], results: list[RowResult]) -
     """Everything that a study of these trials writes; continues where an earlier call broke off."""
     with Store.open(url) as store:
         if store.study("celebs") is None:
-            store.create_study(EMPTY_STUDY)
+            store.define_study(EMPTY_STUDY)
         stored = store.trials("celebs")
         store.add_trials("celebs", trials[len(stored) :])
         for trial, result in zip(store.trials("celebs"), results, strict=True):
@@ -125,7 +125,7 @@ def test_a_short_lock_of_another_process_is_waited_for(store: Store) -> None:
 
 def test_a_long_lock_of_another_process_names_the_file_and_loses_nothing(url: str) -> None:
     with Store.open(url, timeout_s=1) as store:
-        store.create_study(EMPTY_STUDY)
+        store.define_study(EMPTY_STUDY)
         store.add_event("celebs", "notice")
         with locked_elsewhere(store.path, 60), pytest.raises(StoreError, match=r"study\.db is locked") as told:
             store.add_event("celebs", "notice")
@@ -184,7 +184,7 @@ def make_stranger(path: Path) -> None:
 
 def make_store(path: Path) -> None:
     with Store.open(f"sqlite:///{path}") as store:
-        store.create_study(EMPTY_STUDY)
+        store.define_study(EMPTY_STUDY)
 
 
 @pytest.mark.parametrize("readonly", [False, True])

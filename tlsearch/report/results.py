@@ -141,7 +141,11 @@ def _measurements(summary: Summary, words: Words) -> list[tuple[Text, float, Int
         naive = Interval(low=estimate.naive_low, high=estimate.naive_high)
         rows.append((words.text("best score while searching"), estimate.naive_score, naive))
         corrected = f"corrected for picking the best of {estimate.candidates}"
-        rows.append((words.text(corrected, "bold"), estimate.score, Interval(low=estimate.low, high=estimate.high)))
+        style = "" if best.handicap else "bold"
+        rows.append((words.text(corrected, style), estimate.score, Interval(low=estimate.low, high=estimate.high)))
+        if best.handicap and best.score is not None and best.interval is not None:
+            again = "scored again" if best.entry.confirmed else "by its own score"
+            rows.append((words.text(f"trial {best.entry.trial}, {again}", "bold"), best.score, best.interval))
     elif best is not None and best.entry.score is not None and best.entry.interval is not None:
         rows.append((words.text("best score while searching"), best.entry.score, best.entry.interval))
     if summary.truth is not None:

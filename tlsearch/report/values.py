@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 
 from tlsearch.records import Json, TrialState
 from tlsearch.report.lessons import Answers, BackboneSummary, CacheSummary, DepthResponse, Failure, Importance
@@ -118,15 +119,31 @@ class Best:
 
     @property
     def score(self) -> float | None:
-        """Corrected where that was computed, else plain."""
-        return self.entry.score if self.estimate is None else self.estimate.score
+        """What to expect: corrected where that was computed, less the `handicap`; else plain."""
+        return self.entry.score if self.estimate is None else self.estimate.score - self.handicap
 
     @property
     def interval(self) -> Interval | None:
         """Of `score`."""
         if self.estimate is None:
             return self.entry.interval
-        return Interval(low=self.estimate.low, high=self.estimate.high)
+        low = self.estimate.low - self.handicap
+        if self.estimate.low >= 0:  # a share, not a negated loss
+            low = max(0.0, low)
+        return Interval(low=low, high=self.estimate.high - self.handicap)
+
+    @property
+    def handicap(self) -> float:
+        """How far the named configuration's own measurements lie below what is expected of the plain best one.
+
+        The estimate knows only the rule "take the best score". Where another one is named, since it is the cheapest
+        of those that cannot be told apart, it must not promise more than that one showed: when scored again with
+        other folds and seeds, or while searching where it was not.
+        """
+        if self.estimate is None or self.entry.score is None or self.entry.score >= self.estimate.naive_score:
+            return 0.0
+        own = fmean(self.entry.confirmed) if self.entry.confirmed else self.entry.score
+        return max(0.0, self.estimate.score - own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,16 +94,13 @@ def set_up(
         DataError: Where the data cannot be used.
         StudyChangedError: Where the store knows another study under this name.
     """
-    stored = store.study(config.study.name)
+    stored = _begun(store, config.study.name)
     chosen = choose_backbones(config, stored, host=host, cache=places.cache, hubs=hubs)
     if stored is None:
         for missing in chosen.left_out:
             notice(f"left out: backbone '{missing['name']}': {missing['why']}")
-    specs = [host.backbone(name) for name in chosen.backbones]
-    dataset_spec = host.dataset(config.data.source)
-    dataset_cache = places.cache / "datasets" / dataset_spec.name
-    dataset_cache.mkdir(parents=True, exist_ok=True)
-    dataset = dataset_spec.load(dataset_spec.options(**config.data.options), dataset_cache)
+    dataset_cache = places.cache / "datasets" / config.data.source
+    dataset = _load_dataset(config, host, dataset_cache)
     data = prepare_data(
         config.data,
         dataset,
@@ -113,6 +110,7 @@ def set_up(
         cache_dir=places.cache / "pixels",
     )
     metric = config.study.metric or ("balanced_accuracy" if data.class_ratio > SKEWED else "accuracy")
+    specs = [host.backbone(name) for name in chosen.backbones]
     space = SearchSpace.build(config, specs, host.heads(), metric=metric)
     record = StudyRecord(
         name=config.study.name,
@@ -122,15 +120,31 @@ def set_up(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     contexts = _worker_contexts(config, data, chosen, metric, host, places, dataset_cache)
-    if stored is None:  # from here on nothing refuses: a study that cannot run must not be stored
-        store.create_study(record)
-    else:
-        _refuse_change(stored, record)
-        # the same pictures may lie elsewhere now
-        context = {**stored.context, "root": record.context["root"]}
-        store.update_study(record.name, config=record.config, context=context)
-        record = replace(stored, config=record.config, context=context)
+    # from here on only a changed study is refused: one that cannot run must not be stored
+    record = _store(store, stored, record)
     return Setup(config=config, record=record, space=space, data=data, dataset=dataset, contexts=contexts)
+
+
+def _begun(store: Store, study: str) -> StudyRecord | None:
+    """The stored study; None where it has no trial yet, so that everything about it may still change."""
+    return store.study(study) if store.has_trials(study) else None
+
+
+def _store(store: Store, begun: StudyRecord | None, now: StudyRecord) -> StudyRecord:
+    """Make the store know the study as it is now; refuse what may not change once it has begun."""
+    if begun is None:
+        store.define_study(now)
+        return now
+    _refuse_change(begun, now)
+    context = {**begun.context, "root": now.context["root"]}  # the same pictures may lie elsewhere now
+    store.update_study(now.name, config=now.config, context=context)
+    return replace(begun, config=now.config, context=context)
+
+
+def _load_dataset(config: StudyConfig, host: PluginHost, cache: Path) -> Dataset:
+    spec = host.dataset(config.data.source)
+    cache.mkdir(parents=True, exist_ok=True)
+    return spec.load(spec.options(**config.data.options), cache)
 
 
 def choose_backbones(

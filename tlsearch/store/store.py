@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from tlsearch.errors import StoreError
@@ -78,16 +78,26 @@ class Store:
         found = self._transactions.run(lambda c: c.execute(select(studies).order_by(studies.c.id)).mappings().all())
         return [rows.study_record(row) for row in found]
 
-    def create_study(self, record: StudyRecord) -> None:
-        """Add a study; its name must be new."""
+    def has_trials(self, study: str) -> bool:
+        """Whether a study of that name has begun: until then everything about it may change."""
+        return self._transactions.run(lambda c: self._begun(c, study))
+
+    def define_study(self, record: StudyRecord) -> None:
+        """Add a study, or define one again that has no trials yet."""
         values = {
-            "name": record.name,
             "config": dict(record.config),
             "definition": dict(record.definition),
             "context": dict(record.context),
             "created": record.created,
         }
-        self._transactions.run(lambda c: c.execute(insert(studies).values(values)))
+        added = upsert(studies).values(name=record.name, **values)
+
+        def work(c: Connection) -> None:
+            if self._begun(c, record.name):
+                raise StoreError(f"the store {self.path} has trials of a study '{record.name}'")
+            c.execute(added.on_conflict_do_update(index_elements=["name"], set_=values))
+
+        self._transactions.run(work)
 
     def update_study(
         self, name: str, *, config: Mapping[str, Json] | None = None, context: Mapping[str, Json] | None = None
@@ -260,6 +270,10 @@ class Store:
             return found
 
         return self._transactions.run(work)
+
+    def _begun(self, c: Connection, name: str) -> bool:
+        one = select(trials.c.number).join(studies).where(studies.c.name == name).limit(1)
+        return c.execute(one).first() is not None
 
     def _id(self, c: Connection, name: str) -> int:
         key = c.execute(select(studies.c.id).where(studies.c.name == name)).scalar()
