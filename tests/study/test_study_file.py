@@ -137,6 +137,8 @@ def test_an_override_that_leads_nowhere_is_refused(load: Load, override: str, me
 
 def test_a_bad_override_is_reported_at_its_key(faults: Faults) -> None:
     assert faults(MLP, "search.epohcs.high=5") == {"search.epohcs": "unknown; did you mean 'epochs'?"}
+    assert faults(MLP, "epochs=5") == {"epochs": "unknown; did you mean 'search.epochs'?"}
+    assert faults(MLP, "trials=5") == {"trials": "unknown; did you mean 'study.budget.trials'?"}
     assert "above high 1" in faults(MLP, "search.epochs.high=1")["search.epochs.low"]
 
 

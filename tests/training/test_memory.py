@@ -117,3 +117,23 @@ def test_another_error_is_not_taken_for_short_memory() -> None:
     with pytest.raises(RuntimeError, match="shapes") as caught:
         fit(hungry, MicroBatch())
     assert not is_out_of_memory(caught.value)
+
+
+def test_a_picture_left_over_does_not_stop_a_head_with_batch_norm() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(12, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).train()
+    group = Group(parameters=list(net.parameters()), learning_rate=0.05, weight_decay=0.0)
+    losses: list[float] = []
+    alone = Fold(train=np.arange(BATCH + 1), validation=np.arange(0), seed=1, repeat=0, fold=0)
+    train(
+        net,
+        Stepper("sgd", [group], 1.0),
+        INPUTS,
+        LABELS,
+        alone,
+        STRETCH,
+        micro=MicroBatch(),
+        on_epoch=lambda epoch, loss, seconds: losses.append(loss),
+    )
+    assert len(losses) == STRETCH.epochs
+    assert losses[-1] < losses[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tlsearch.training.order import derive, epoch_order, rate_scale, view_of
+from tlsearch.training.order import batches, derive, epoch_order, rate_scale, view_of
 
 IMAGES = np.array([4, 8, 15, 16, 23, 42, 99, 100], dtype=np.int64)
 PLACE = {"seed": 7, "repeat": 0, "fold": 1, "epoch": 2}
@@ -23,6 +23,17 @@ def test_an_epochs_order_is_the_same_whenever_it_is_asked_for() -> None:
 def test_another_place_in_the_study_has_another_order(part: str) -> None:
     other = {**PLACE, part: PLACE[part] + 1}
     assert not np.array_equal(epoch_order(IMAGES, **other), epoch_order(IMAGES, **PLACE))
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "sizes"),
+    [(8, 4, [4, 4]), (7, 4, [4, 3]), (9, 4, [4, 5]), (5, 4, [5]), (3, 4, [3]), (1, 4, [1]), (3, 1, [1, 1, 1])],
+)
+def test_batches_hold_every_image_once_and_none_is_left_alone(images: int, size: int, sizes: list[int]) -> None:
+    order = np.arange(images)[::-1]
+    split = batches(order, size)
+    assert [len(batch) for batch in split] == sizes
+    assert np.array_equal(np.concatenate(split), order)
 
 
 @pytest.mark.parametrize("views", [2, 3, 8])

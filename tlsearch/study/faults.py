@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,7 @@ from tlsearch.text import did_you_mean
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _MAX_ROUNDS = 20  # of taking out what is wrong; each finds at least one fault
+_MAX_ELSEWHERE = 3
 _SHOWN = 60  # characters of a value in a message
 
 # pydantic's error types, as the end of "expected …"
@@ -106,7 +107,8 @@ def _faults(
         if group[0]["type"] == "extra_forbidden":
             table = where.rpartition(".")[0]
             known = {*_keys(model, steps[:-1]), *also_known.get(table, ())}
-            found.append(Fault(place=where, message=f"unknown{did_you_mean(str(steps[-1]), known)}"))
+            meant = did_you_mean(str(steps[-1]), known) or _elsewhere(str(steps[-1]), model)
+            found.append(Fault(place=where, message=f"unknown{meant}"))
         else:
             key = getattr(_cause(group[0]), "key", "")
             found.append(Fault(place=f"{where}.{key}" if key else where, message=_message(group)))
@@ -194,6 +196,21 @@ def _keys(model: type[BaseModel], steps: Iterable[str | int]) -> list[str]:
             return []
         model = inner
     return [str(field.validation_alias or name) for name, field in model.model_fields.items()]
+
+
+def _elsewhere(key: str, model: type[BaseModel]) -> str:
+    """As `did_you_mean`, where other tables know a key of that very name: `epochs` is `search.epochs`."""
+    paths = [path for path in _paths(model) if path.rpartition(".")[2] == key]
+    return f"; did you mean {' or '.join(repr(path) for path in paths)}?" if 0 < len(paths) <= _MAX_ELSEWHERE else ""
+
+
+def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Key paths of all keys in plain tables, those in lists of tables left out."""
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{field.validation_alias or name}"
+        yield path
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _paths(field.annotation, f"{path}.")
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

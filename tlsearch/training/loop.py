@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from tlsearch.training.optim import Stepper
-from tlsearch.training.order import epoch_order, rate_scale, view_of
+from tlsearch.training.order import batches, epoch_order, rate_scale, view_of
 
 PREDICT_BATCH = 64
 
@@ -126,7 +126,7 @@ def train(
         NonFiniteError: Where the loss is no longer a number.
         torch.OutOfMemoryError: Where a single picture does not fit.
     """
-    steps_an_epoch = math.ceil(len(fold.train) / stretch.batch_size)
+    steps_an_epoch = len(batches(fold.train, stretch.batch_size))
     steps = stretch.epochs * steps_an_epoch
     for offset in range(stretch.epochs):
         began = time.monotonic()
@@ -134,8 +134,7 @@ def train(
         order = epoch_order(fold.train, seed=fold.seed, repeat=fold.repeat, fold=fold.fold, epoch=epoch)
         views = view_of(len(labels), seed=fold.seed, views=len(inputs.views), epoch=epoch)
         total = torch.zeros((), device=labels.device)
-        for index in range(steps_an_epoch):
-            rows = order[index * stretch.batch_size : (index + 1) * stretch.batch_size]
+        for index, rows in enumerate(batches(order, stretch.batch_size)):
             x = inputs.gather(rows, views[rows], labels.device)
             loss, gradients = _gradients(forward, stepper.parameters, x, labels[rows], stretch.label_smoothing, micro)
             total += loss * len(rows)

@@ -20,6 +20,14 @@ def epoch_order(images: NDArray[np.int64], *, seed: int, repeat: int, fold: int,
     return np.random.default_rng(derive(seed, "order", repeat, fold, epoch)).permutation(images)
 
 
+def batches(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """An epoch's images in batches. One image left over joins the batch before: BatchNorm learns nothing of it."""
+    starts = list(range(0, len(order), size))
+    if size > 1 and len(starts) > 1 and len(order) - starts[-1] == 1:
+        starts.pop()
+    return np.split(order, starts[1:])
+
+
 def view_of(images: int, *, seed: int, views: int, epoch: int) -> NDArray[np.int64]:
     """Which view each image shows in an epoch: `perm_i[epoch mod views]`, `(images,)`.
 
