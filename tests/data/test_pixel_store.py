@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,11 +60,13 @@ def test_pixels_cannot_be_overwritten(files: list[Path], tmp_path: Path) -> None
 
 
 def test_the_second_build_decodes_nothing(files: list[Path], tmp_path: Path) -> None:
-    decoded: list[int] = []
-    first = PixelStore.build(files, 32, tmp_path / "cache", lambda done, total: decoded.append(done))
-    assert decoded == [1, 2, 3, 4, 5]
-    again = PixelStore.build(files, 32, tmp_path / "cache", lambda done, total: decoded.append(done))
-    assert len(decoded) == 5
+    told: list[tuple[str, int, int]] = []
+    first = PixelStore.build(files, 32, tmp_path / "cache", lambda *at: told.append(at))
+    each = [(done, 5) for done in range(1, 6)]
+    assert told == [(what, *at) for what in ("reading pictures", "decoding pictures") for at in each]
+    told.clear()
+    again = PixelStore.build(files, 32, tmp_path / "cache", lambda *at: told.append(at))
+    assert {what for what, _, _ in told} == {"reading pictures"}
     assert (again.folder, again.digest) == (first.folder, first.digest)
 
 
@@ -111,19 +114,33 @@ def test_nothing_unfinished_is_left_behind(files: list[Path], tmp_path: Path) ->
 
 
 def test_a_stop_while_decoding_leaves_nothing_behind(files: list[Path], tmp_path: Path) -> None:
-    def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "decoding pictures":
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         PixelStore.build(files, 32, tmp_path / "cache", stop)
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+def test_what_a_killed_process_left_is_removed_once_nobody_writes_to_it(files: list[Path], tmp_path: Path) -> None:
+    for name, folder_age_s, pixels_age_s in (("dead", 7200, 7200), ("at-work", 7200, 60), ("new", 60, 60)):
+        folder = tmp_path / "cache" / f".unfinished-{name}"
+        folder.mkdir(parents=True)
+        (folder / "pixels.bin").write_bytes(b"1234")
+        for path, age_s in ((folder / "pixels.bin", pixels_age_s), (folder, folder_age_s)):
+            os.utime(path, (time.time() - age_s,) * 2)
+    store = built(files, tmp_path)
+    left = {path.name for path in (tmp_path / "cache").iterdir()}
+    assert left == {".unfinished-at-work", ".unfinished-new", store.folder.name}
+
+
 def test_a_file_that_changes_while_it_is_read_is_an_error(files: list[Path], tmp_path: Path) -> None:
     many = files[:1] + files[3:4] * 20
 
-    def overwrite(done: int, total: int) -> None:
-        Image.new("RGB", (9, 9)).save(files[3])
+    def overwrite(what: str, done: int, total: int) -> None:
+        if what == "decoding pictures":
+            Image.new("RGB", (9, 9)).save(files[3])
 
     with pytest.raises(DataError, match="changed while"):
         PixelStore.build(many, 32, tmp_path / "cache", overwrite)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from tlsearch.data.prepare import PreparedData, prepare_data
 from tlsearch.errors import DataError
+from tlsearch.specs import Dataset
 from tlsearch.study import DataTable
 from tlsearch_datasets.folder import FolderOptions, load
 
@@ -31,10 +33,12 @@ def photo(path: Path, number: int, ending: str = "PNG") -> Path:
     return path
 
 
-def prepared(root: Path, config: DataTable | None = None, seed: int = 1) -> PreparedData:
+def prepared(
+    root: Path, config: DataTable | None = None, seed: int = 1, *, dataset: Dataset | None = None
+) -> PreparedData:
     return prepare_data(
         config or DataTable(folds=3),
-        load(FolderOptions(path=str(root)), root),
+        dataset or load(FolderOptions(path=str(root)), root),
         shorter_px=20,
         seed=seed,
         repeats=2,
@@ -62,8 +66,7 @@ def test_the_seed_decides_folds_and_not_the_holdout(photos: Path) -> None:
     one, other = prepared(photos, seed=1), prepared(photos, seed=2)
     assert one.holdout == other.holdout
     assert one.folds != other.folds
-    assert one.digest != other.digest
-    assert one.digest == prepared(photos, seed=1).digest
+    assert one.folds == prepared(photos, seed=1).folds
 
 
 def test_findings_travel_as_json(photos: Path) -> None:
@@ -199,8 +202,21 @@ def test_ready_parts_are_respected(tmp_path: Path) -> None:
     assert {name.split("/")[0] for name in names(data, data.holdout)} == {"test"}
     fold_of = {data.files[i].split("/")[0]: fold for i, fold in zip(data.development, data.folds[0], strict=True)}
     assert fold_of == {"train": -1, "val": 0}
-    assert data.folds[0] == data.folds[1]
     assert data.ready_parts
+
+
+def test_what_a_val_part_picked_is_confirmed_on_train_and_val_dealt_anew(tmp_path: Path) -> None:
+    root = in_parts(tmp_path / "photos", train=15, val=5, test=4)
+    data = prepared(root)
+    ready, again = data.folds
+    assert again != ready
+    assert set(again) == {-1, 0}
+    for partition in (ready, again):
+        scored = [data.labels[i] for i, fold in zip(data.development, partition, strict=True) if fold == 0]
+        assert Counter(scored) == {0: 5, 1: 5}
+    parts_scored = {data.files[i].split("/")[0] for i, fold in zip(data.development, again, strict=True) if fold == 0}
+    assert parts_scored == {"train", "val"}
+    assert prepared(root, seed=2).folds[1] != prepared(root, seed=1).folds[1]
 
 
 def test_without_a_test_part_the_holdout_comes_from_train_alone(tmp_path: Path) -> None:
@@ -247,6 +263,25 @@ def test_groups_that_ready_parts_divide_are_leaks(tmp_path: Path) -> None:
     photo(root / "test/cat/film_2.png", 902)
     with pytest.raises(DataError, match="both sides"):
         prepared(root, DataTable(group_by=r"(?P<group>film)_\d"))
+
+
+def only_the_tests_are_marked(root: Path) -> Dataset:
+    """As a plugin finds it that marks no picture but those of `test`."""
+    found = load(FolderOptions(path=str(root)), root)
+    images = tuple(replace(image, part="test" if image.part == "test" else None) for image in found.images)
+    return replace(found, images=images)
+
+
+def test_pictures_without_a_part_are_in_train_and_leak_from_there(tmp_path: Path) -> None:
+    root = in_parts(tmp_path / "photos", train=9, test=4)
+    whole = prepared(root, dataset=only_the_tests_are_marked(root))
+    assert {name.split("/")[0] for name in names(whole, whole.development)} == {"train"}
+    photo(root / "test/cat/leak.bmp", 2, ending="BMP")
+    with pytest.raises(DataError, match=r"train/cat/2\.png and test/cat/leak\.bmp"):
+        prepared(root, dataset=only_the_tests_are_marked(root))
+    dropped = prepared(root, DataTable(folds=3, leaks="drop"), dataset=only_the_tests_are_marked(root))
+    held = {dropped.groups[index] for index in dropped.holdout}
+    assert not held & {dropped.groups[index] for index in dropped.development}
 
 
 def test_hostile_names_are_carried_as_they_are(photos: Path) -> None:

@@ -129,6 +129,12 @@ def test_one_part_is_a_fifth_of_each_class() -> None:
     assert len(set(partitions)) == 3
 
 
+def test_one_part_may_be_another_share() -> None:
+    labels, keys = pictures([40, 20])
+    for partition in fold_partitions(labels, keys, 1, 3, seed=0, one_part=0.3):
+        assert counts(labels, partition, 0) == [12, 6]
+
+
 def test_few_images_get_many_folds() -> None:
     assert [fold_count("auto", n) for n in (120, 499, 500, 1999, 2000, 100_000)] == [5, 5, 3, 3, 1, 1]
     assert fold_count(4, 100_000) == 4

@@ -112,7 +112,7 @@ def duplicates(
 
 def leaking(
     keys: Sequence[str],
-    parts: Sequence[str | None],
+    parts: Sequence[str],
     files: Sequence[str],
     used: Iterable[int],
     policy: Literal["error", "drop"],
@@ -124,12 +124,11 @@ def leaking(
     """
     of_key: dict[str, list[int]] = defaultdict(list)
     for index in used:
-        if parts[index] is not None:
-            of_key[keys[index]].append(index)
+        of_key[keys[index]].append(index)
     leaks: list[int] = []
     examples: list[str] = []
     for linked in of_key.values():
-        kept = max(linked, key=lambda index: STRICTNESS[parts[index] or "train"])
+        kept = max(linked, key=lambda index: STRICTNESS[parts[index]])
         lost = [index for index in linked if parts[index] != parts[kept]]
         leaks += lost
         examples += [f"{files[index]} and {files[kept]}" for index in lost]

@@ -1,10 +1,9 @@
 """Many picture files to shrunken pixels, in order; threads decode, since decoders let each other run."""
 
 import hashlib
-import os
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,9 @@ from tlsearch.data.pillow_rules import PictureError
 from tlsearch.errors import DataError
 
 AHEAD = 4  # pictures a thread that may wait for their turn: bounds the memory, 150 MB for 50 megapixels each
+
+
+ProgressCallback = Callable[[str, int, int], None]  # (what is done, pictures, of how many)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +72,15 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def content_digests(files: Sequence[Path], threads: int) -> list[str]:
+def content_digests(files: Sequence[Path], threads: int, progress: ProgressCallback | None = None) -> list[str]:
     """sha256 of every file's bytes; of one that cannot be read, why."""
+    digests = []
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(_content_digest, files))
-
-
-def cpu_threads() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        for done, digest in enumerate(pool.map(_content_digest, files), start=1):
+            digests.append(digest)
+            if progress is not None:
+                progress("reading pictures", done, len(files))
+    return digests
 
 
 def _content_digest(path: Path) -> str:

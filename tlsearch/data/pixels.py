@@ -1,11 +1,13 @@
 """Pixels: one picture by the rules of its weights, and all pictures decoded once into one memory-mapped file."""
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +18,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tlsearch.data import pillow_rules
-from tlsearch.data.decoding import content_digests, cpu_threads, decode_all, quiet_pillow
+from tlsearch.data.decoding import ProgressCallback, content_digests, decode_all, quiet_pillow
 from tlsearch.data.pillow_rules import PictureError, shrink
-from tlsearch.errors import DataError
+from tlsearch.devices import cpu_threads
+from tlsearch.errors import DataError, StoreError
 from tlsearch.specs import Preprocessing
 
-__all__ = ["PixelStore", "decode", "fit", "resize_px", "shrink"]
+__all__ = ["PixelStore", "ProgressCallback", "decode", "fit", "resize_px", "shrink"]
 
 RULES_VERSION = 1  # of decoding and shrinking: a change that changes pixels counts up, and every cache is made anew
 PIXELS_FILE = "pixels.bin"
 INDEX_FILE = "index.json"
-
-ProgressCallback = Callable[[int, int], None]  # (done, total)
+UNFINISHED = ".unfinished-"
+STALE_S = 3600.0  # an unfinished folder that nobody wrote to for so long belongs to a process that is gone
 
 
 def decode(path: Path) -> Image.Image:
@@ -107,23 +110,26 @@ class PixelStore:
             files: One a picture; one that cannot be read gets an entry in `failures` and no pixels.
             shorter_px: The shorter side to store, as `resize_px` says.
             folder_root: Where stores are cached; each in a folder of its own.
-            progress: Told how many are done of how many.
+            progress: Told what is done with how many pictures of how many: first all are read, then decoded.
+
+        Raises:
+            StoreError: Where the decoded pictures cannot be written.
         """
         threads = cpu_threads()
-        content = content_digests(files, threads)
+        content = content_digests(files, threads, progress)
         folder = folder_root / _key(content, shorter_px)
         if folder.exists():
             try:
                 return cls.open(folder)
             except DataError:
                 shutil.rmtree(folder)  # our own cache is damaged: it is made anew
-        folder_root.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder_root))
         try:
-            _write(unfinished, files, content, shorter_px, threads, progress)
-            _publish(unfinished, folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            _make(folder, files, content, shorter_px, threads, progress)
+        except OSError as error:  # of ours alone: what is wrong with a file is told as its failure
+            raise StoreError(
+                f"cannot write the decoded pictures to {folder_root}: {error.strerror or error}",
+                hint="make room there, or the folder writable, then run the same command again",
+            ) from error
         return cls.open(folder)
 
     @classmethod
@@ -158,6 +164,33 @@ def _key(content: Sequence[str], shorter_px: int) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
+def _make(
+    folder: Path,
+    files: Sequence[Path],
+    content: Sequence[str],
+    shorter_px: int,
+    threads: int,
+    progress: ProgressCallback | None,
+) -> None:
+    """Make a store under another name first, so that a kill leaves no half of one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(folder.parent)
+    unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder.parent))
+    try:
+        _write(unfinished, files, content, shorter_px, threads, progress)
+        _publish(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _sweep(folder_root: Path) -> None:
+    """Remove what killed processes left unfinished."""
+    for folder in folder_root.glob(f"{UNFINISHED}*"):
+        with contextlib.suppress(OSError):  # another process is removing it
+            if time.time() - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) > STALE_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def _write(
     folder: Path,
     files: Sequence[Path],
@@ -181,7 +214,7 @@ def _write(
             if picture.failure is not None:
                 index["failures"][str(done - 1)] = picture.failure
             if progress is not None:
-                progress(done, len(files))
+                progress("decoding pictures", done, len(files))
     index |= {"shorter_px": shorter_px, "sha256": checksum.hexdigest()}
     text = json.dumps(index, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()

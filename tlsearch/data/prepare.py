@@ -1,7 +1,5 @@
 """Prepared data: the one road from a dataset plugin's files to checked labels, pixels and splits."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,12 +50,6 @@ class PreparedData:
         """Used images of the largest class over those of the smallest."""
         return self.findings.class_ratio
 
-    @property
-    def digest(self) -> str:
-        """sha256 over pixels, labels and splits: equal digests mean equal numbers."""
-        splits = [self.classes, self.labels, self.development, self.holdout, self.folds]
-        return hashlib.sha256(json.dumps([self.store.digest, *splits]).encode()).hexdigest()
-
 
 def prepare_data(
     config: DataTable,
@@ -78,7 +70,7 @@ def prepare_data(
         seed: The study's; decides folds, not the holdout.
         repeats: How many fold partitions: one for the search, one for each confirmation.
         cache_dir: Where decoded pictures are kept for all studies.
-        progress: Told how many pictures are decoded of how many.
+        progress: Told what is done with how many pictures of how many.
 
     Raises:
         DataError: Where pictures, labels or parts cannot be used as they are.
@@ -88,14 +80,14 @@ def prepare_data(
     files = source.relative_names(dataset)
     names = source.group_names(dataset, files, config.group_by)
     labels = tuple(image.label for image in dataset.images)
-    parts = [image.part for image in dataset.images]
+    parts = source.ready_parts(dataset)
     store = PixelStore.build([image.path for image in dataset.images], shorter_px, cache_dir, progress)
     bad = check.unreadable(store, files, labels, classes, config.bad_images, cache_dir / "unreadable-images.txt")
     readable = [index for index in range(len(files)) if index not in bad]
     duplicates = check.duplicates(store.hashes, files, labels, classes, readable)
     # what cannot be read is like nothing else: its name stands in for its pixels
     keys = group_keys([digest or name for digest, name in zip(store.hashes, files, strict=True)], names)
-    dropped = check.leaking(keys, parts, files, readable, config.leaks)
+    dropped = check.leaking(keys, parts, files, readable, config.leaks) if parts else frozenset()
     used = [index for index in readable if index not in dropped]
     labelled = Labelled(classes=classes, labels=labels, keys=keys, parts=parts, used=used)
     sides = choose_sides(labelled, config, seed=seed, repeats=repeats)

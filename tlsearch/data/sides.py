@@ -10,30 +10,30 @@ from tlsearch.study import DataTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """Checked pictures before they are split; every list has one entry a picture, but `used`.
+    """Checked pictures before they are split; every list has one entry a picture, but `used` and an empty `parts`.
 
     Args:
         classes: Names in label order.
         labels: Indices into them.
         keys: Pictures with equal keys stay on one side.
-        parts: Of a dataset that comes split; None elsewhere.
+        parts: Of a dataset that comes split; empty elsewhere.
         used: Indices of the pictures that the study uses, ascending.
     """
 
     classes: Sequence[str]
     labels: Sequence[int]
     keys: Sequence[str]
-    parts: Sequence[str | None]
+    parts: Sequence[str]
     used: Sequence[int]
 
     @property
     def comes_split(self) -> bool:
-        """Whether the dataset has ready parts; a picture without one is in `train`."""
-        return any(part is not None for part in self.parts)
+        """Whether the dataset has ready parts."""
+        return bool(self.parts)
 
     def in_part(self, part: str) -> list[int]:
         """Used pictures of a ready part."""
-        return [index for index in self.used if (self.parts[index] or "train") == part]
+        return [index for index in self.used if self.parts[index] == part]
 
     def of(self, indices: Sequence[int]) -> tuple[list[int], list[str]]:
         """Labels and keys of some pictures."""
@@ -52,7 +52,8 @@ class Sides:
 def choose_sides(pictures: Labelled, config: DataTable, *, seed: int, repeats: int) -> Sides:
     """Split the pictures, or respect the parts they came in: `test` is the holdout, `val` the one fold.
 
-    What a ready split lacks is made of its `train`: a holdout by content, or folds.
+    What a ready split lacks is made of its `train`: a holdout by content, or folds. `val` serves the search; what it
+    picked is confirmed on other pictures: further repeats deal `train` and `val` anew, in the same sizes.
 
     Raises:
         DataError: Where a class is too small, or lacks in a ready part.
@@ -60,7 +61,7 @@ def choose_sides(pictures: Labelled, config: DataTable, *, seed: int, repeats: i
     if not pictures.comes_split:
         return _own_sides(pictures, config, seed, repeats)
     labels, _ = pictures.of(pictures.used)
-    check.check_parts(pictures.classes, labels, [pictures.parts[i] or "train" for i in pictures.used])
+    check.check_parts(pictures.classes, labels, [pictures.parts[i] for i in pictures.used])
     holdout, val, train = (pictures.in_part(part) for part in ("test", "val", "train"))
     if not val:
         return _dealt(pictures, train, holdout, config, seed, repeats)
@@ -69,8 +70,10 @@ def choose_sides(pictures: Labelled, config: DataTable, *, seed: int, repeats: i
         train, holdout = _held_out(pictures, train, config.holdout, leave=1)
     scored = frozenset(val)
     development = tuple(sorted(train + val))
-    fold = tuple(0 if index in scored else -1 for index in development)
-    return Sides(development=development, holdout=tuple(holdout), folds=(fold,) * repeats)
+    ready = tuple(0 if index in scored else -1 for index in development)
+    share = len(val) / len(development)
+    dealt = fold_partitions(*pictures.of(development), 1, repeats, seed, one_part=share)
+    return Sides(development=development, holdout=tuple(holdout), folds=(ready, *dealt[1:]))
 
 
 def _own_sides(pictures: Labelled, config: DataTable, seed: int, repeats: int) -> Sides:

@@ -37,6 +37,12 @@ def relative_names(dataset: Dataset) -> tuple[str, ...]:
     return tuple(valid_text(image.path.relative_to(dataset.root).as_posix()) for image in dataset.images)
 
 
+def ready_parts(dataset: Dataset) -> tuple[str, ...]:
+    """The part of each picture of a dataset that comes split, `train` where it has none; else empty."""
+    parts = [image.part for image in dataset.images]
+    return tuple(part or "train" for part in parts) if any(parts) else ()
+
+
 def group_names(dataset: Dataset, files: tuple[str, ...], group_by: str | None) -> tuple[str | None, ...]:
     """The group of each picture: from the pattern where one is given, else as the dataset says.
 

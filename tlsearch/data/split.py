@@ -80,21 +80,28 @@ def fold_count(folds: Literal["auto"] | int, images: int) -> int:
 
 
 def fold_partitions(
-    labels: Sequence[int], groups: Sequence[str], folds: int, repeats: int, seed: int
+    labels: Sequence[int],
+    groups: Sequence[str],
+    folds: int,
+    repeats: int,
+    seed: int,
+    *,
+    one_part: float = ONE_PART,
 ) -> tuple[tuple[int, ...], ...]:
     """Deal the development images into folds: stratified, groups together, another deal for each repeat.
 
     Args:
         labels: One a development image.
         groups: Images with equal keys stay in one fold.
-        folds: At least 1; with 1 a fifth of the images is fold 0 and the others are -1: only trained on.
+        folds: At least 1; with 1 a share of the images is fold 0 and the others are -1: only trained on.
         repeats: How many partitions.
         seed: The study's.
+        one_part: That share.
 
     Returns:
         For each repeat the fold of each image; a pure function of keys, labels and seed, not of the order.
     """
-    weights = [ONE_PART, 1 - ONE_PART] if folds == 1 else [1 / folds] * folds
+    weights = [one_part, 1 - one_part] if folds == 1 else [1 / folds] * folds
     deals = (_deal(labels, groups, weights, f"{seed}/{repeat}") for repeat in range(repeats))
     if folds == 1:
         return tuple(tuple(0 if part == 0 else -1 for part in deal) for deal in deals)
