@@ -310,3 +310,25 @@ def test_once_the_cause_is_mended_earlier_failures_stop_no_run(desk: Desk) -> No
     again.dispatch(desk.ask(1))
     listen(again)
     assert desk.states().count(TrialState.COMPLETED) == 6
+
+
+def test_only_what_the_search_fine_tunes_is_raced(desk: Desk) -> None:
+    fine_tuned = Recipe(backbone="tiny_a", head="linear", phases=(Phase(epochs=1, unfrozen=1),))
+
+    def trial(number: int, kind: TrialKind, recipe: Recipe, **changed: object) -> TrialRecord:
+        told = {"number": number, "kind": kind, "state": TrialState.WAITING, "params": {}, "recipe": recipe.to_json()}
+        return TrialRecord(**{**told, **changed})
+
+    done = {"state": TrialState.COMPLETED, "score": 0.6, "fold_scores": (0.6, 0.6, 0.6)}
+    desk.store.add_trials("s", [trial(number, TrialKind.STARTUP, fine_tuned, **done) for number in range(6)])
+    asked = [
+        trial(6, TrialKind.SEARCH, fine_tuned),
+        trial(7, TrialKind.SEARCH, RECIPE),
+        trial(8, TrialKind.STARTUP, fine_tuned),
+        trial(9, TrialKind.BASELINE, fine_tuned, name="theirs"),
+    ]
+    desk.store.add_trials("s", asked)
+    dispatcher, executor = desk.dispatcher(does_well)
+    for record in asked:
+        dispatcher.dispatch([record])
+    assert [job.rows[0].prune_below for job in executor.jobs] == [0.6, None, None, None]

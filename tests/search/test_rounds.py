@@ -149,18 +149,6 @@ def test_a_search_round_is_one_job_of_a_tenth_of_the_budget_or_what_fits(room: i
     assert all(len({proposal.group for proposal in found}) == 1 for found in searched)
 
 
-def test_only_the_search_is_raced() -> None:
-    study = config(trials=40, baselines=[{"name": "theirs", "backbone": "small", "unfrozen": 2}])
-
-    _, rounds, _ = play(study, space=lambda: space_of(study))
-
-    proposals = [proposal for found in rounds for proposal in found]
-    for proposal in proposals:
-        expected = proposal.kind is TrialKind.SEARCH and proposal.recipe.fine_tunes
-        assert proposal.prune == expected
-    assert any(proposal.prune for proposal in proposals)
-
-
 @pytest.mark.parametrize("workers", [1, 3])
 def test_no_proposal_goes_beyond_the_budget(workers: int) -> None:
     study = config(trials=30)

@@ -29,7 +29,6 @@ class Proposal:
         group: Proposals of a round with equal groups form one job.
         name: A baseline's name, else "".
         duplicate_of: The number of the trial that answers a duplicate.
-        prune: Whether racing may end it early.
     """
 
     kind: TrialKind
@@ -38,7 +37,6 @@ class Proposal:
     group: int
     name: str = ""
     duplicate_of: int | None = None
-    prune: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +171,6 @@ class _Round:
                 recipe=recipe,
                 group=self._group(*self._shared(params, recipe)),
                 duplicate_of=answer,
-                prune=answer is None and kind is TrialKind.SEARCH and recipe.fine_tunes,
             )
             if answer is None:
                 self._taken.add(digest)
