@@ -142,6 +142,43 @@ def test_a_backbone_with_impossible_values_is_refused(install: Callable[[str, st
         assert part in broken.error
 
 
+@pytest.mark.parametrize("name", ["auto", "random"])
+def test_a_weights_source_that_a_study_could_never_name_is_refused(
+    install: Callable[[str, str], None], name: str
+) -> None:
+    install(
+        "tlsearch-badnet",
+        f"""
+        from tlsearch import BackboneSpec, PackageLocation, Preprocessing, WeightsSource, hookimpl
+
+        location = PackageLocation(distribution="d", path="p", install="i")
+        source = WeightsSource(name="{name}", location=location, digest=None, license="MIT", trained_on="x",
+                               preprocessing=Preprocessing())
+
+        @hookimpl
+        def tlsearch_backbones():
+            return [BackboneSpec(name="net", framework="torch", build=print, load=print, weights=(source,), image_px=32,
+                                 min_image_px=32, parameters=1, gmacs=1.0, paper="", license="")]
+        """,
+    )
+    (broken,) = PluginHost.load(allow=["tlsearch-badnet"]).broken
+    assert f"a weights source cannot be called '{name}'" in broken.error
+
+
+def test_a_head_whose_input_nobody_knows_is_refused(install: Callable[[str, str], None]) -> None:
+    install(
+        "tlsearch-odd",
+        HEAD
+        + """
+@hookimpl
+def tlsearch_heads():
+    return [HeadSpec(name="h", params=Params, build=build, learning_rate=FloatRange(1e-3, 1e-1), input="maps")]
+""",
+    )
+    (broken,) = PluginHost.load(allow=["tlsearch-odd"]).broken
+    assert "input is 'features' or 'map', not 'maps'" in broken.error
+
+
 def test_one_name_from_two_plugins_is_refused_naming_both(write_plugin: WritePlugin) -> None:
     body = "\n@hookimpl\ndef tlsearch_heads():\n    return [head('twice')]\n"
     files = [write_plugin("one", body), write_plugin("two", body)]

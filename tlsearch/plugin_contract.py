@@ -5,7 +5,7 @@ from typing import Any
 
 from tlsearch.errors import PluginError
 from tlsearch.space import Params
-from tlsearch.specs import BackboneSpec, DatasetSpec, ExporterSpec, HeadSpec, WeightsSource
+from tlsearch.specs import Backbone, BackboneSpec, DatasetSpec, ExporterSpec, HeadSpec, WeightsSource
 
 Spec = BackboneSpec | HeadSpec | DatasetSpec | ExporterSpec
 
@@ -15,6 +15,7 @@ PROVIDING_HOOKS: Mapping[str, type[Spec]] = {
     "tlsearch_datasets": DatasetSpec,
     "tlsearch_exporters": ExporterSpec,
 }
+TAKEN_NAMES = ("auto", "random")  # a study file's words for "any source" and "none"
 _KINDS: Mapping[type[Spec], str] = {
     BackboneSpec: "backbone",
     HeadSpec: "head",
@@ -46,6 +47,25 @@ def check_answer(hook: str, answer: Any) -> tuple[Spec, ...]:
     return tuple(answer)
 
 
+def check_backbone(name: str, built: Any) -> Backbone:
+    """What a plugin's `build` gave, once its parts have been looked at.
+
+    Raises:
+        PluginError: Where it is no backbone, has no stages, or leaves a stage without a layer's name.
+    """
+    if not isinstance(built, Backbone):
+        raise PluginError(f"backbone '{name}' built a {type(built).__name__}, not a tlsearch.Backbone")
+    if not built.stages:
+        raise PluginError(f"backbone '{name}' has no stages")
+    if built.layer_names and [bool(layers) for layers in built.layer_names] != [True] * len(built.stages):
+        told = [len(layers) for layers in built.layer_names]
+        raise PluginError(
+            f"backbone '{name}' names {told} layers in its {len(built.stages)} stages",
+            hint="layer_names has an entry for each stage, with at least one name in it; or leave it empty",
+        )
+    return built
+
+
 def _faults(spec: Spec) -> list[str]:
     """What is wrong with a spec's values; dataclasses don't look at them."""
     faults = [] if isinstance(spec.name, str) and spec.name.strip() else ["a name is a text that is not empty"]
@@ -55,6 +75,8 @@ def _faults(spec: Spec) -> list[str]:
             faults += _backbone_faults(spec)
         case HeadSpec():
             faults += _params_faults("params", spec.params) + _not_callable(spec, "build")
+            if spec.input not in ("features", "map"):
+                faults.append(f"input is 'features' or 'map', not {spec.input!r}")
             if spec.learning_rate.low <= 0:
                 faults.append(f"learning_rate starts above 0, not at {spec.learning_rate.low}")
         case DatasetSpec():
@@ -72,8 +94,11 @@ def _backbone_faults(spec: BackboneSpec) -> list[str]:
         faults.append(f"image_px {spec.image_px} is below min_image_px {spec.min_image_px}")
     if not all(isinstance(source, WeightsSource) for source in spec.weights):
         faults.append("weights is a list of WeightsSource")
-    elif len({source.name for source in spec.weights}) < len(spec.weights):
-        faults.append("two weights sources have one name")
+    else:
+        names = [source.name for source in spec.weights]
+        if len(set(names)) < len(names):
+            faults.append("two weights sources have one name")
+        faults += [f"a weights source cannot be called '{name}'" for name in names if name in TAKEN_NAMES]
     return faults
 
 
