@@ -44,7 +44,6 @@ class FailureReason(StrEnum):
     EXITED = "exited"
     KILLED = "killed"
     CRASHED = "crashed"
-    DATA_CHANGED = "data_changed"
     INTERRUPTED = "interrupted"  # of an attempt: the coordinator or the machine went away
     STOPPED = "stopped"  # of an attempt: the user or the run itself stopped
 
@@ -129,7 +128,7 @@ class StudyRecord:
     Args:
         name: The study's name.
         config: The study file after all overrides, as plain JSON.
-        definition: Hashes of what may not change between runs, by name: "space", "data", "metric", "seed".
+        definition: What may not change between runs, as hashes or texts, by name: "data", "metric", "seed" and so on.
         context: What was resolved when it began: classes, splits, weights sources, pixel size (JSON).
         created: UTC, ISO 8601.
     """
