@@ -73,6 +73,24 @@ class Hungry(nn.Module):
         return x
 
 
+class Faulty(nn.Module):
+    """Loses the device as soon as it is trained, as an assertion in a kernel does."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if torch.is_grad_enabled():
+            raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+        return x
+
+
+class NeverAlone(nn.Module):
+    """Takes no single picture, in which form a network is measured."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if len(x) == 1:
+            raise ValueError("one picture is too few")
+        return x
+
+
 def stage(index: int, *extra: nn.Module) -> nn.Sequential:
     """Half the side; with statistics of its own, as pretraining leaves them, so that it matters who uses them."""
     inputs, outputs = CHANNELS[index], CHANNELS[index + 1]
@@ -108,6 +126,15 @@ def build_map_head(params: Params, feature_dim: int, classes: int) -> nn.Sequent
     return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(feature_dim, classes))
 
 
+def build_with(extra: Callable[[], nn.Module], params: Params, feature_dim: int, classes: int) -> nn.Sequential:
+    """A linear head with something odd in front of it."""
+    return nn.Sequential(extra(), nn.Linear(feature_dim, classes))
+
+
+def build_none(params: Params, feature_dim: int, classes: int) -> nn.Sequential:
+    raise ZeroDivisionError("this head cannot be built")
+
+
 def draw(rng: np.random.Generator, label: int) -> np.ndarray:
     """Blotches whose mean colour hints at the class, uint8 `(HEIGHT, WIDTH, 3)`."""
     blotches = rng.integers(-60, 61, (5, 6, 3)).repeat(8, axis=0).repeat(8, axis=1)[:HEIGHT, :WIDTH]
@@ -136,6 +163,12 @@ ODD: dict[str, Callable[[], nn.Module]] = {
     "small_overwriting": Overwriting,
     "small_hungry": lambda: Hungry(8),
     "small_starving": lambda: Hungry(0),
+    "small_faulty": Faulty,
+}
+HEADS: dict[str, Callable[..., nn.Sequential]] = {
+    "unbuildable": build_none,
+    "never_alone": partial(build_with, NeverAlone),
+    "faulty": partial(build_with, Faulty),
 }
 
 
@@ -162,7 +195,8 @@ def tlsearch_backbones() -> Sequence[BackboneSpec]:
 @hookimpl
 def tlsearch_heads() -> Sequence[HeadSpec]:
     rates = FloatRange(1e-3, 1e-1, log=True)
-    return [HeadSpec(name="map_head", params=Params, build=build_map_head, learning_rate=rates, input="map")]
+    odd = [HeadSpec(name=name, params=Params, build=build, learning_rate=rates) for name, build in HEADS.items()]
+    return [HeadSpec(name="map_head", params=Params, build=build_map_head, learning_rate=rates, input="map"), *odd]
 
 
 @hookimpl

@@ -9,6 +9,8 @@ from typing import Literal
 
 from tlsearch.errors import DeviceError
 
+DRIVER_TIMEOUT_S = 20.0
+
 
 def find_devices() -> tuple[str, ...]:
     """All devices, the fastest first: every CUDA GPU, else Apple's, and always the CPU last."""
@@ -45,12 +47,16 @@ def cpu_threads() -> int:
 
 
 def _cuda_gpus() -> int:
-    """How many the driver lists, respecting CUDA_VISIBLE_DEVICES; 0 without a driver."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([part for part in visible.split(",") if part.strip() not in ("", "-1")])
+    """How many the driver lists and CUDA_VISIBLE_DEVICES leaves; 0 without a driver that answers."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return 0
-    told = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=20, check=False)
-    return sum(line.startswith("GPU ") for line in told.stdout.splitlines()) if told.returncode == 0 else 0
+    try:
+        told = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=DRIVER_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):  # a driver that hangs or cannot be asked can compute nothing
+        return 0
+    there = sum(line.startswith("GPU ") for line in told.stdout.splitlines()) if told.returncode == 0 else 0
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return there
+    return min(there, len([part for part in visible.split(",") if part.strip() not in ("", "-1")]))

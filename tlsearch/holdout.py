@@ -1,6 +1,7 @@
 """The holdout: opened once, under the study's lock, for one final model."""
 
 import contextlib
+import hashlib
 import io
 import json
 import zipfile
@@ -17,6 +18,8 @@ from tlsearch.records import Event, StudyRecord
 from tlsearch.stats import score, score_interval
 from tlsearch.store.store import Store
 
+WEIGHTS = "model.safetensors"
+ANSWERS = "development.npz"
 SEALED = "holdout.npz"
 OPENED = "holdout_opened"
 
@@ -123,6 +126,22 @@ def read_final(folder: Path) -> dict[str, Any]:
             f"the final model in {folder} cannot be read: {error}", hint="run the study again: it fits the model anew"
         ) from error
     return final
+
+
+def is_sound(folder: Path) -> bool:
+    """Whether a final model's files are all there and whole; a run fits the model anew where they are not.
+
+    The sealed answers are checked too: whether they can be read, never what they say.
+    """
+    try:
+        digest = read_final(folder)["digest"]
+        for name in (ANSWERS, SEALED):
+            read_answers(folder / name)
+        with (folder / WEIGHTS).open("rb") as weights:
+            found = hashlib.file_digest(weights, "sha256").hexdigest()
+    except (TlsearchError, OSError, KeyError, TypeError):
+        return False
+    return bool(found == digest)
 
 
 def read_answers(path: Path) -> SavedAnswers:

@@ -51,7 +51,8 @@ class Job:
         kind: What to do with the rows.
         rows: At least one.
         repeat: Which fold partition and seeds: 0 while searching.
-        timeout_s: For each row; None waits for ever.
+        timeout_s: For each row; rows that end together share the sum. Waiting for a pass that fills the cache is on
+            no row's account. None waits for ever.
         options: What a kind needs beyond its rows, such as the name of the final model.
     """
 
@@ -61,6 +62,11 @@ class Job:
     repeat: int = 0
     timeout_s: float | None = None
     options: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def ends_together(self) -> bool:
+        """Whether all results come at once, at the end: heads are trained side by side, fold by fold."""
+        return not any(row.recipe.fine_tunes for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` reads back."""
@@ -271,5 +277,9 @@ class Workbench(Protocol):
     def run(self, job: Job, emit: Callable[[EpochRecord | RowResult | Progress], None]) -> None:
         """Do a job: emit each row's result as soon as it is known.
 
-        An exception of a row is that row's FAILED result; only a fault of the workbench itself is raised.
+        An exception of a row is that row's FAILED result; only a fault of the workbench itself is raised, and what
+        leaves it unable to go on, such as a lost device.
+
+        Raises:
+            TlsearchError: Where no job can run here: the disk is full.
         """

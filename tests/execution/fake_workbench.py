@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tlsearch.errors import DataError
+from tlsearch.errors import DataError, StoreError
 from tlsearch.records import EpochRecord, FailureReason, TrialState
 from tlsearch.training.recipe import Phase, Recipe
 from tlsearch.work import Job, JobKind, Progress, Row, RowResult, WorkerContext
@@ -23,29 +24,55 @@ class BrokenWorkbenchError(Exception):
     """No fault of a row."""
 
 
+class DeviceGoneError(Exception):
+    """A row's fault, after which the workbench is of no more use."""
+
+
+RAISES = {
+    "raises": ValueError("a bad trial"),
+    "loses the device": DeviceGoneError("device-side assert"),
+    "meets a full disk": StoreError("cannot write the cache", hint="make room"),
+    "breaks the workbench": BrokenWorkbenchError("the device is gone"),
+}
+
+
 class FakeWorkbench:
-    """Trains nothing, for 20 ms a row."""
+    """Trains nothing, for 20 ms a row or what the row says; rows that end together are told together."""
 
     def __init__(self, context: WorkerContext) -> None:
         self._classes = len(context.classes)
         self._images = len(context.development)
 
     def run(self, job: Job, emit: Emit) -> None:
+        results = []
         for row in job.rows:
-            emit(EpochRecord(
-                trial=row.trial, attempt=row.attempt, repeat=job.repeat, fold=0, epoch=0, train_loss=0.5, seconds=0.01
-            ))  # fmt: skip
-            time.sleep(0.02)
-            try:
-                note = misbehave(row.recipe.head_params)
-            except BrokenWorkbenchError:
+            results.append(self._train(job, row, emit))
+            if not job.ends_together:
+                emit(results.pop())
+        for result in results:
+            emit(result)
+
+    def _train(self, job: Job, row: Row, emit: Emit) -> RowResult:
+        params = row.recipe.head_params
+        for done in range(params.get("passes", 0)):
+            time.sleep(0.1)
+            emit(Progress(text="pictures", done=done + 1, total=params["passes"]))
+        emit(EpochRecord(
+            trial=row.trial, attempt=row.attempt, repeat=job.repeat, fold=0, epoch=0, train_loss=0.5, seconds=0.01
+        ))  # fmt: skip
+        time.sleep(params.get("takes", 0.02))
+        try:
+            note = misbehave(params)
+        except (BrokenWorkbenchError, StoreError):
+            raise
+        except Exception as error:
+            failed = self._result(job, row, state=TrialState.FAILED, reason=FailureReason.EXCEPTION, detail=str(error))
+            if isinstance(error, DeviceGoneError):
+                emit(failed)
                 raise
-            except Exception as error:
-                emit(self._result(job, row, state=TrialState.FAILED, reason=FailureReason.EXCEPTION, detail=str(error)))
-                continue
-            score = row.recipe.head_params.get("score", 0.5)
-            log_probs = self._log_probs(row)
-            emit(self._result(job, row, state=TrialState.COMPLETED, score=score, log_probs=log_probs, detail=note))
+            return failed
+        score, log_probs = params.get("score", 0.5), self._log_probs(row)
+        return self._result(job, row, state=TrialState.COMPLETED, score=score, log_probs=log_probs, detail=note)
 
     def _result(self, job: Job, row: Row, **rest: Any) -> RowResult:
         return RowResult(
@@ -76,8 +103,8 @@ def open_never(context: WorkerContext) -> FakeWorkbench:
 def misbehave(params: dict[str, Any]) -> str:
     """Do what the row says; returns what it has to tell."""
     match params.get("does"):
-        case "raises":
-            raise ValueError("a bad trial")
+        case str(does) if does in RAISES:
+            raise RAISES[does]
         case "leaves":
             sys.exit(3)
         case "leaves at once":
@@ -100,8 +127,6 @@ def misbehave(params: dict[str, Any]) -> str:
             note.with_suffix(".new").write_text(f"{os.getpid()} {child.pid}")
             note.with_suffix(".new").replace(note)
             misbehave({"does": params["then"]})
-        case "breaks the workbench":
-            raise BrokenWorkbenchError("the device is gone")
         case "tells its surroundings":
             return f"{os.environ['KERAS_BACKEND']} {os.environ['OMP_NUM_THREADS']} {sys.executable}"
     return ""
@@ -120,11 +145,18 @@ def context(**changes: Any) -> WorkerContext:
 
 
 def recipe(**head_params: Any) -> Recipe:
-    """A recipe whose head parameters say what the row does."""
-    return Recipe(backbone="fake", head="fake", phases=(Phase(epochs=1),), head_params=head_params)
+    """A recipe whose head parameters say what the row does; it trains a stage, so that rows end one by one."""
+    return Recipe(backbone="fake", head="fake", phases=(Phase(epochs=1, unfrozen=1),), head_params=head_params)
 
 
 def job(job_id: str, *rows: dict[str, Any], timeout_s: float | None = None) -> Job:
     """A job with one row for each dictionary of head parameters; trials are numbered from 0."""
     made = tuple(Row(trial=number, attempt=1, recipe=recipe(**row)) for number, row in enumerate(rows))
     return Job(id=job_id, kind=JobKind.TRIALS, rows=made, timeout_s=timeout_s)
+
+
+def head_job(job_id: str, *rows: dict[str, Any], timeout_s: float | None = None) -> Job:
+    """The same with rows that train heads alone, which end together."""
+    made = job(job_id, *rows, timeout_s=timeout_s)
+    alone = (Phase(epochs=1, unfrozen=0),)
+    return replace(made, rows=tuple(replace(row, recipe=replace(row.recipe, phases=alone)) for row in made.rows))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_workbench import context, job
+from fake_workbench import context, head_job, job
 from worker_helpers import becomes_true, ends, events_until_end, is_running, results
 
 from tlsearch.errors import TlsearchError
@@ -83,6 +83,45 @@ def test_a_worker_that_dies_says_why_and_the_next_job_works(
     assert events_until_end(executor)[-1] == JobEnded(job="good")
 
 
+def test_rows_that_end_together_share_the_time_of_all_of_them(executor: LocalExecutor) -> None:
+    executor.submit(head_job("slow", *[{"takes": 0.6}] * 4, timeout_s=1.0))
+    events = events_until_end(executor)
+    assert events[-1] == JobEnded(job="slow")
+    assert [result.state for result in results(events)] == [TrialState.COMPLETED] * 4
+    executor.submit(head_job("stuck", {}, {"does": "hangs"}, timeout_s=0.5))
+    (end,) = ends(events_until_end(executor))
+    assert (end.reason, end.detail, end.blamed) == (FailureReason.TIMEOUT, "no result within 1 s", None)
+
+
+def test_a_pass_over_the_pictures_is_on_no_rows_clock(executor: LocalExecutor) -> None:
+    executor.submit(job("first", {"passes": 20}, timeout_s=1.0))
+    events = events_until_end(executor)
+    assert events[-1] == JobEnded(job="first")
+    assert [result.state for result in results(events)] == [TrialState.COMPLETED]
+    executor.submit(job("stuck", {"passes": 1, "does": "hangs"}, timeout_s=0.5))
+    assert ends(events_until_end(executor))[0].reason is FailureReason.TIMEOUT
+
+
+def test_a_worker_that_lost_its_device_is_replaced_and_only_the_row_in_work_failed(executor: LocalExecutor) -> None:
+    executor.submit(job("bad", {}, {"does": "loses the device"}, {}))
+    events = events_until_end(executor)
+    assert [(r.trial, r.state) for r in results(events)] == [(0, TrialState.COMPLETED), (1, TrialState.FAILED)]
+    (end,) = ends(events)
+    assert (end.reason, end.detail) == (FailureReason.EXCEPTION, "DeviceGoneError: device-side assert")
+    executor.submit(job("good", {}))
+    assert events_until_end(executor)[-1] == JobEnded(job="good")
+
+
+def test_a_disk_that_fills_up_under_a_worker_stops_the_study_and_no_row_failed(
+    executor: LocalExecutor, tmp_path: Path
+) -> None:
+    executor.submit(job("j1", {}, {"does": "meets a full disk"}))
+    with pytest.raises(TlsearchError, match="cannot write the cache") as told:
+        events_until_end(executor)
+    assert (told.value.exit_code, told.value.hint) == (3, "make room")
+    assert [result.trial for result in read_results(tmp_path / "results" / "j1.jsonl")] == [0]
+
+
 @pytest.mark.parametrize("does", ["prints", "prints nonsense"])
 def test_what_a_row_prints_never_meets_the_results(executor: LocalExecutor, tmp_path: Path, does: str) -> None:
     executor.submit(job("loud", {"does": does}, {}))
@@ -134,6 +173,14 @@ def test_closing_lets_the_row_in_work_end_and_starts_no_other(executor: LocalExe
     executor.close(grace_s=20)
     assert time.monotonic() - began < 10
     assert 1 <= len(read_results(tmp_path / "results" / "j1.jsonl")) < 200
+
+
+def test_closing_loses_no_result_of_rows_that_end_together(executor: LocalExecutor, tmp_path: Path) -> None:
+    executor.submit(head_job("j1", *[{}] * 8))
+    while not any(isinstance(event, EpochRecord) for event in executor.poll(1.0)):
+        pass
+    executor.close(grace_s=20)
+    assert [result.trial for result in read_results(tmp_path / "results" / "j1.jsonl")] == list(range(8))
 
 
 def test_closing_waits_no_longer_than_the_grace(executor: LocalExecutor, tmp_path: Path) -> None:

@@ -80,6 +80,16 @@ def test_the_lock_can_be_taken_again_after_its_release(tmp_path: Path) -> None:
             pass
 
 
+def test_a_lock_that_nobody_could_sign_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "study.lock"
+    (tmp_path / f"study.lock.holder.{os.getpid()}").mkdir()  # in the way of its own draft
+    with pytest.raises(StoreError, match="cannot lock the study"):
+        StudyLock(path).acquire()
+    (tmp_path / f"study.lock.holder.{os.getpid()}").rmdir()
+    with StudyLock(path):
+        pass
+
+
 def test_a_place_that_cannot_hold_a_lock_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot lock the study"):

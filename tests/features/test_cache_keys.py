@@ -1,6 +1,8 @@
 """Whatever decides a value is in its key: a change of any of it is a miss, and nothing else is."""
 
+import importlib
 import importlib.metadata
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from feature_world import MakeProvider, small
 from tlsearch.data.pixels import PixelStore
 from tlsearch.features.provider import PIXELS, Engine, FeatureProvider
 from tlsearch.host import PluginHost
+from tlsearch.plugin_sources import LoadedPlugin, PluginSource
 from tlsearch.workbench.parts import Parts
 
 CUT = 2
@@ -129,6 +132,25 @@ def test_a_backbone_whose_code_changed_is_a_miss_though_name_and_weights_stay(
         parts = Parts(context, PluginHost.load(files=[plugin]))
         seen += hits(parts.provider(recipe()))
     assert seen == [False, True, False]
+
+
+def test_a_backbone_in_a_package_is_a_miss_once_any_file_of_that_package_changed(
+    drawn: PixelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "nets_in_a_package"
+    package.joinpath("deeper").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    shutil.copy(Path(__file__).parents[1] / "engine_nets.py", package / "nets.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("nets_in_a_package.nets")
+    source = PluginSource(name="nets", origin="nets_in_a_package.nets")
+    host = PluginHost([LoadedPlugin(source=source, namespace=module)])
+    seen = []
+    for file in (None, None, "padding.py", "deeper/more.py", "notes.txt"):
+        if file is not None:
+            (package / file).write_text("PADDING = 1\n")
+        seen += hits(Parts(context_of(drawn, tmp_path), host).provider(recipe(head="map_head")))
+    assert seen == [False, True, False, False, True]
 
 
 def test_a_provider_is_shared_by_recipes_that_need_the_same_and_no_others(drawn: PixelStore, tmp_path: Path) -> None:

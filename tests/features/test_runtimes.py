@@ -3,6 +3,7 @@
 import itertools
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,21 @@ def test_the_runtime_is_decided_once_and_the_same_in_every_later_run(
     decision.write_text("onnxruntime")
     assert make_provider().runtime == "onnxruntime"
     assert decision.read_text() == "onnxruntime"
+
+
+def test_equal_bits_are_computed_eagerly_whatever_a_stopwatch_said(make_provider: MakeProvider, tmp_path: Path) -> None:
+    assert make_provider().runtime == "eager"
+    (decision,) = tmp_path.glob("prefixes/*.runtime")
+    decision.write_text("onnxruntime")
+    assert make_provider(engine=replace(open_engine(tmp_path), deterministic=True)).runtime == "eager"
+
+
+def test_where_equal_bits_are_asked_for_nothing_is_exported(pixels: np.ndarray, tmp_path: Path) -> None:
+    file = tmp_path / "exported"
+    name, _ = choose_pass(
+        small_prefix(), pixels, passes=10**9, onnx_file=file, device=CPU, threads=1, deterministic=True
+    )
+    assert (name, file.exists()) == ("eager", False)
 
 
 def test_a_torn_decision_is_made_again(make_provider: MakeProvider, tmp_path: Path) -> None:

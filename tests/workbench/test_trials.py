@@ -14,8 +14,9 @@ from tlsearch.errors import DataError
 from tlsearch.records import EpochRecord, FailureReason, TrialState
 from tlsearch.stats import score
 from tlsearch.training.recipe import Recipe
-from tlsearch.work import JobKind, RowResult, WorkerContext
+from tlsearch.work import JobKind, Progress, RowResult, WorkerContext
 from tlsearch.workbench.bench import StudyBench
+from tlsearch.workbench.scoring import DeviceLostError
 
 HEAD, TUNED = recipe(head_params={"dropout": 0.2}, learning_rate=0.1), recipe(2, head="mlp", head_params={"hidden": 16})
 DIVERGES = recipe(optimizer="sgd", clip_norm=None, learning_rate=1e30)
@@ -175,6 +176,62 @@ def test_a_backbone_that_cannot_be_cached_fails_every_row_with_the_reason(
         (trial, TrialState.FAILED, FailureReason.EXCEPTION) for trial in (0, 1)
     ]
     assert all("mixes the pictures of a batch" in result.detail for result in results)
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        ("unbuildable", "ZeroDivisionError: this head cannot be built"),
+        ("never_alone", "ValueError: one picture is too few"),
+    ],
+)
+def test_a_head_that_cannot_be_built_or_measured_fails_its_own_row_alone(
+    context: WorkerContext, depth: int, head: str, says: str
+) -> None:
+    rows = [row(recipe(depth, head=name, start="random"), trial) for trial, name in enumerate(("linear", head, "mlp"))]
+    results, _ = do(StudyBench(context), job(*rows))
+    assert [result.state for result in results] == [TrialState.COMPLETED, TrialState.FAILED, TrialState.COMPLETED]
+    assert (results[1].reason, results[1].detail) == (FailureReason.EXCEPTION, says)
+
+
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [
+        (recipe(head="faulty"), [1]),  # rows that end together: the first is run again, by another worker
+        (recipe(2, backbone="small_faulty", start="random"), [0, 1]),
+    ],
+    ids=["head alone", "fine-tuned"],
+)
+def test_a_row_that_loses_the_device_fails_and_nothing_more_is_computed_there(
+    drawn: PixelStore, tmp_path: Path, plan: Recipe, told: list[int]
+) -> None:
+    bench = StudyBench(context_of(drawn, tmp_path, backbones=("small", "small_faulty")))
+    events: list[EpochRecord | RowResult | Progress] = []
+    depth = 2 if plan.fine_tunes else 0
+    rows = row(recipe(depth, start="random")), row(plan, 1), row(recipe(depth, start="random"), 2)
+    with pytest.raises(DeviceLostError, match="device-side assert"):
+        bench.run(job(*rows), events.append)
+    results = [event for event in events if isinstance(event, RowResult)]
+    assert [result.trial for result in results] == told
+    assert (results[-1].state, results[-1].reason) == (TrialState.FAILED, FailureReason.EXCEPTION)
+    assert results[-1].detail == "AcceleratorError: CUDA error: device-side assert triggered"
+
+
+def test_a_pass_that_a_trial_has_to_wait_for_is_told(context: WorkerContext) -> None:
+    events: list[EpochRecord | RowResult | Progress] = []
+    StudyBench(context).run(job(row(recipe(None, epochs=1))), events.append)  # trains from the pixels on
+    kinds = [type(event).__name__ for event in events]
+    assert kinds == ["Progress"] * kinds.count("Progress") + ["EpochRecord"] * 2 + ["RowResult"]
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert (progress[-1].text, progress[-1].done, progress[-1].total) == ("small", DEVELOPMENT, DEVELOPMENT)
+
+
+def test_single_precision_is_kept_whole_on_every_gpu(context: WorkerContext) -> None:
+    StudyBench(context)
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.allow_tf32
+    assert "tf32" not in (torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision)
 
 
 def test_pictures_that_changed_since_the_study_began_are_refused(context: WorkerContext) -> None:

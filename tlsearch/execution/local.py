@@ -15,7 +15,7 @@ from tlsearch.execution.log import CappedLog
 from tlsearch.execution.process import Inbox, WorkerProcess
 from tlsearch.execution.results import read_results, results_file
 from tlsearch.records import EpochRecord, FailureReason
-from tlsearch.work import Job, JobEnded, RowResult, WorkerContext, WorkerEvent
+from tlsearch.work import Job, JobEnded, Progress, RowResult, WorkerContext, WorkerEvent
 
 HEARTBEAT_S = 0.1  # how often deaths and time-outs are looked for while no message comes
 START_TIMEOUT_S = 300.0  # a cold import of torch and keras from a slow disk takes tens of seconds
@@ -37,6 +37,18 @@ class _Slot:
     ended_rows: set[tuple[int, int]] = field(default_factory=set)  # (trial, attempt)
     seen_training: set[int] = field(default_factory=set)  # trials with an epoch since the last result
     fault: tuple[FailureReason, str] | None = None  # what the executor or the worker itself knows of its death
+
+    @property
+    def limit_s(self) -> float | None:
+        """How long it may take to the next result; rows that end together have the time of all of them."""
+        if self.job is None or self.job.timeout_s is None:
+            return None
+        return self.job.timeout_s * (len(self.job.rows) if self.job.ends_together else 1)
+
+    def restart_clock(self) -> None:
+        """From now on the worker has its whole limit again."""
+        limit = self.limit_s
+        self.deadline = float("inf") if limit is None else time.monotonic() + limit
 
 
 class LocalExecutor:
@@ -87,8 +99,8 @@ class LocalExecutor:
     def poll(self, timeout_s: float) -> Sequence[WorkerEvent]:
         """What happened since the last call; see `Executor`.
 
-        A worker that died, or whose row took longer than the job's time-out, ends its job with a reason; a fresh one
-        takes its place.
+        A worker that died, or whose row took longer than the job's time-out (`Job.timeout_s`), ends its job with a
+        reason; a fresh one takes its place.
         """
         until = time.monotonic() + timeout_s
         while True:
@@ -158,7 +170,7 @@ class LocalExecutor:
                 slot.ready, slot.failed_starts, slot.deadline = True, 0, float("inf")
             case "started":
                 slot.started = True
-                self._restart_clock(slot)
+                slot.restart_clock()
             case "done":
                 self._events.append(JobEnded(job=message["job"]))
                 slot.job, slot.started, slot.deadline = None, False, float("inf")
@@ -176,20 +188,18 @@ class LocalExecutor:
         if isinstance(event, RowResult):
             slot.ended_rows.add((event.trial, event.attempt))
             slot.seen_training = set()
-            self._restart_clock(slot)
+            slot.restart_clock()
         elif isinstance(event, EpochRecord):
             slot.seen_training.add(event.trial)
-
-    def _restart_clock(self, slot: _Slot) -> None:
-        limit = slot.job.timeout_s if slot.job else None
-        slot.deadline = float("inf") if limit is None else time.monotonic() + limit
+        elif isinstance(event, Progress):
+            slot.restart_clock()  # a pass fills the cache for whoever comes next: it is not the row's own work
 
     def _look_after(self, slot: _Slot) -> None:
         """Replace the slot's process where it died or ran out of time, and tell how its job ended."""
         if not slot.process.ended and time.monotonic() < slot.deadline:
             return
         if not slot.process.ended:
-            limit = slot.job.timeout_s if slot.started and slot.job else self._start_timeout_s
+            limit = slot.limit_s if slot.started else self._start_timeout_s
             slot.fault = FailureReason.TIMEOUT, f"no result within {limit:g} s"
         slot.process.kill()
         self._receive(0.0)  # its last messages

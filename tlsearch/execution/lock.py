@@ -36,14 +36,15 @@ class StudyLock:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
+            self._sign()
         except Timeout as busy:
             raise self._busy() from busy
         except OSError as error:
+            self._lock.release()
             raise StoreError(
                 f"cannot lock the study with {self._path}: {error.strerror or error}",
-                hint="make the folder writable, or write the study elsewhere",
+                hint="make room on the disk, or the folder writable, or write the study elsewhere",
             ) from error
-        self._sign()
 
     def release(self) -> None:
         """Give the lock back."""

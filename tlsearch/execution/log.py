@@ -1,7 +1,10 @@
 """CappedLog: what a worker prints, kept up to a limit, and its last words."""
 
+import contextlib
 from collections import deque
 from pathlib import Path
+
+from tlsearch.disk import writing
 
 
 class CappedLog:
@@ -10,23 +13,28 @@ class CappedLog:
     Args:
         path: Appended to; `<path>.old` holds what came before. Bytes are kept as they are, valid UTF-8 or not.
         limit: Bytes that each of the two files may take.
+
+    Raises:
+        StoreError: Where the file cannot be opened.
     """
 
     def __init__(self, path: Path, *, limit: int = 1_000_000) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab", buffering=0)
         self._path = path
         self._limit = limit
-        self._file = path.open("ab", buffering=0)
         self._recent: deque[bytes] = deque(maxlen=40)
         self._open_line = b""
 
     def write(self, data: bytes) -> None:
-        """Keep the data; may put the file aside and start another."""
+        """Keep the data; may put the file aside and start another. What a full disk doesn't take is lost."""
         if self._file.tell() + len(data) > self._limit:
             self._file.close()
             self._path.replace(self._path.with_name(self._path.name + ".old"))
             self._file = self._path.open("ab", buffering=0)
-        self._file.write(data[-self._limit :])
+        with contextlib.suppress(OSError):  # whoever reads the worker's pipe must go on, or the worker waits for ever
+            self._file.write(data[-self._limit :])
         *lines, self._open_line = (self._open_line + data[-2000:]).split(b"\n")
         self._open_line = self._open_line[-2000:]
         self._recent.extend(lines[-40:])

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tlsearch.errors import StoreError
+from tlsearch.disk import sync_folder, writing
 from tlsearch.execution.codec import result_from_json, result_to_json
 from tlsearch.work import RowResult
 
@@ -28,18 +28,22 @@ class ResultWriter:
 
     Args:
         path: Created where it is missing, with its folders; a torn last line of an earlier writer stays harmless.
+
+    Raises:
+        StoreError: Where the disk does not take it.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._file = path.open("a+b", buffering=0)
-        _sync_folder(path.parent)
-        end = self._file.seek(0, os.SEEK_END)
-        if end:
-            self._file.seek(end - 1)
-            if self._file.read(1) != b"\n":
-                self._file.write(b"\n")
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b", buffering=0)
+            sync_folder(path.parent)
+            end = self._file.seek(0, os.SEEK_END)
+            if end:
+                self._file.seek(end - 1)
+                if self._file.read(1) != b"\n":
+                    self._file.write(b"\n")
 
     def append(self, result: RowResult) -> None:
         """Write one line and sync it.
@@ -47,16 +51,11 @@ class ResultWriter:
         Raises:
             StoreError: Where the disk does not take it.
         """
-        try:
-            line = _encode(result)
+        line = _encode(result)
+        with writing(self._path):
             if self._file.write(line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise StoreError(
-                f"cannot write {self._path}: {error.strerror or error}",
-                hint="make room on the disk, then run the same command again",
-            ) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -96,14 +95,3 @@ def _decode(line: bytes) -> RowResult | None:
     if version != VERSION or length != b"%d" % len(body) or digest != hashlib.sha256(body).hexdigest().encode():
         return None
     return result_from_json(json.loads(body))
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new file's name durable, where folders can be synced (not on Windows)."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

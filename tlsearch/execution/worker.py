@@ -114,17 +114,17 @@ class Worker:
     def _run(self, workbench: Workbench, job: Job, results: Path) -> None:
         with ResultWriter(results_file(results, job.id)) as writer:
             self._say({"event": "started", "job": job.id})
-            workbench.run(job, self._emitter(writer))
+            workbench.run(job, self._emitter(job, writer))
         self._say({"event": "done", "job": job.id})
 
-    def _emitter(self, writer: ResultWriter) -> Callable[[EpochRecord | RowResult | Progress], None]:
+    def _emitter(self, job: Job, writer: ResultWriter) -> Callable[[EpochRecord | RowResult | Progress], None]:
         def emit(event: EpochRecord | RowResult | Progress) -> None:
             if isinstance(event, RowResult):
                 event = checked(event)
                 writer.append(event)  # on the disk before anyone hears of it
             self._say(event_to_json(event))
-            if isinstance(event, RowResult) and self._orders.stopping.is_set():
-                raise _Leave
+            if isinstance(event, RowResult) and self._orders.stopping.is_set() and not job.ends_together:
+                raise _Leave  # else there is nothing left to train, and the other rows' results come next
 
         return emit
 

@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from tlsearch.disk import writing
 from tlsearch.errors import TlsearchError
 from tlsearch.records import Json
 
@@ -35,13 +36,17 @@ class FeatureCache:
     Args:
         folder: Made where it does not exist. Several processes may share it.
         max_bytes: The least recently used entries go once more is taken; those that this process uses stay.
+
+    Raises:
+        StoreError: Where the folder cannot be made; later, where the disk does not take an entry.
     """
 
     def __init__(self, folder: Path, *, max_bytes: int) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
         self._in_use: set[str] = set()
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         self._sweep()
 
     def open(self, key: Mapping[str, Json]) -> NDArray[np.generic] | None:
@@ -133,13 +138,15 @@ class EntryWriter:
         self._shape = shape
         self._dtype = dtype
         self._temporary = cache.folder / f"{digest}.{uuid.uuid4().hex}.tmp"
-        self._file = self._temporary.open("wb")
+        with writing(cache.folder):
+            self._file = self._temporary.open("wb")
         self._hash = hashlib.blake2b(digest_size=16)
 
     def write(self, rows: NDArray[np.generic]) -> None:
         """Append rows `(n, …)`."""
         block = np.ascontiguousarray(rows, dtype=self._dtype).tobytes()
-        self._file.write(block)
+        with writing(self._cache.folder):
+            self._file.write(block)
         self._hash.update(block)
 
     def __enter__(self) -> Self:
@@ -149,15 +156,18 @@ class EntryWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._file.close()
-            if kind is None:
-                size, expected = self._temporary.stat().st_size, _bytes(self._shape, self._dtype)
-                assert size == expected, f"{size} bytes written of {expected}"
-                self._hash.update(_header(self._shape, self._dtype))
-                checksum = self._hash.hexdigest()
-                self.array = self._cache._commit(self._digest, self._temporary, self._shape, self._dtype, checksum)
+            with writing(self._cache.folder):
+                self._file.close()
+                if kind is None:
+                    self.array = self._finished()
         finally:
             self._temporary.unlink(missing_ok=True)
+
+    def _finished(self) -> NDArray[np.generic]:
+        size, expected = self._temporary.stat().st_size, _bytes(self._shape, self._dtype)
+        assert size == expected, f"{size} bytes written of {expected}"
+        self._hash.update(_header(self._shape, self._dtype))
+        return self._cache._commit(self._digest, self._temporary, self._shape, self._dtype, self._hash.hexdigest())
 
 
 def _bytes(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> int:

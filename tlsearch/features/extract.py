@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tlsearch.disk import writing
 from tlsearch.errors import TlsearchError
 from tlsearch.model import Prefix
 
@@ -116,12 +117,16 @@ def onnx_pass(exported: bytes, threads: int) -> Pass:
 
 
 def export_prefix(prefix: Prefix, example: NDArray[np.uint8], file: Path) -> bytes:
-    """Export a prefix as ONNX, with a batch of any size, and keep it in a file behind its own sha256."""
+    """Export a prefix as ONNX, with a batch of any size, and keep it in a file behind its own sha256.
+
+    Raises:
+        StoreError: Where the disk does not take it.
+    """
     temporary = file.with_suffix(f".{uuid.uuid4().hex}.tmp")
-    file.parent.mkdir(parents=True, exist_ok=True)
     batch = torch.export.Dim("batch", min=1, max=4096)
     try:
-        with warnings.catch_warnings():
+        with writing(file), warnings.catch_warnings():
+            file.parent.mkdir(parents=True, exist_ok=True)
             warnings.simplefilter("ignore")  # PyTorch's exporter deprecates parts of itself
             torch.onnx.export(
                 prefix,
@@ -133,9 +138,9 @@ def export_prefix(prefix: Prefix, example: NDArray[np.uint8], file: Path) -> byt
                 external_data=False,
                 verbose=False,
             )
-        exported = temporary.read_bytes()
-        temporary.write_bytes(hashlib.sha256(exported).digest() + exported)
-        os.replace(temporary, file)
+            exported = temporary.read_bytes()
+            temporary.write_bytes(hashlib.sha256(exported).digest() + exported)
+            os.replace(temporary, file)
     finally:
         temporary.unlink(missing_ok=True)
     return exported
@@ -159,6 +164,7 @@ def choose_pass(
     onnx_file: Path,
     device: torch.device,
     threads: int,
+    deterministic: bool = False,
 ) -> tuple[str, Pass]:
     """The faster way for this many passes, by measured rates.
 
@@ -169,12 +175,13 @@ def choose_pass(
         onnx_file: Where the exported prefix lies, or is to lie.
         device: Anything but a CPU runs eagerly.
         threads: For ONNX Runtime.
+        deterministic: Runs eagerly: a stopwatch decides otherwise on another day.
 
     Returns:
         "eager" or "onnxruntime", and the pass.
     """
     eager = eager_pass(prefix, device)
-    if device.type != "cpu":
+    if device.type != "cpu" or deterministic:
         return "eager", eager
     eager_s = _seconds_a_picture(eager, pictures)
     exported = read_exported(onnx_file)

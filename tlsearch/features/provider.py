@@ -3,7 +3,7 @@
 import contextlib
 import importlib.metadata
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tlsearch.disk import writing
 from tlsearch.features.cache import EntryWriter, FeatureCache, key_digest
 from tlsearch.features.extract import (
     BATCH,
@@ -46,12 +47,14 @@ class Engine:
         prefixes: Folder of exported prefixes.
         device: Of passes.
         threads: For passes on a CPU.
+        deterministic: Whether every run computes the same bits; no stopwatch chooses a runtime then.
     """
 
     cache: FeatureCache
     prefixes: Path
     device: torch.device
     threads: int
+    deterministic: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,7 +108,7 @@ class FeatureProvider:
         decided = {**exported, "pictures": pictures.identity("none", 0), "device": engine.device.type}
         self._decision = engine.prefixes / f"{key_digest(decided)}.runtime"
         self._augments = tuple(augments)
-        self._chosen: str | None = None
+        self._chosen: str | None = "eager" if engine.deterministic else None
         self._pass: Pass | None = None
         self._checked = False
         self._open: dict[str, NDArray[np.generic]] = {}
@@ -135,7 +138,7 @@ class FeatureProvider:
             return found
         self.counts.misses += 1
         if output == PIXELS:
-            self._fill_pixels(augment, view)
+            self._fill_pixels(augment, view, progress)
         else:
             self._run_pass(augment, view, progress)
         return self._open[key_digest(self._key(output, augment, view))]
@@ -178,8 +181,9 @@ class FeatureProvider:
                 self._chosen = recorded
             else:
                 self._chosen, self._pass = self._choose()
-                self._decision.parent.mkdir(parents=True, exist_ok=True)
-                self._decision.write_text(self._chosen)
+                with writing(self._decision):
+                    self._decision.parent.mkdir(parents=True, exist_ok=True)
+                    self._decision.write_text(self._chosen)
         return self._chosen
 
     def _choose(self) -> tuple[str, Pass]:
@@ -221,10 +225,10 @@ class FeatureProvider:
         run = self._ready_pass()
         began = time.monotonic()
         missing = [o for o in self._outputs if self._lookup(o, augment, view) is None]
-        total, done = len(self._pictures), 0
+        total = len(self._pictures)
         writers: dict[Output, EntryWriter] = {}
         with contextlib.ExitStack() as stack:
-            for batch in self._pictures.batches(augment, view, BATCH):
+            for batch in self._batches(augment, view, progress):
                 values = dict(zip(self._outputs, run(batch), strict=True))
                 for output in missing:
                     if output not in writers:
@@ -232,21 +236,27 @@ class FeatureProvider:
                         shape = (total, *values[output].shape[1:])
                         writers[output] = stack.enter_context(self._cache.create(key, shape, np.float32))
                     writers[output].write(values[output])
-                done += len(batch)
-                if progress is not None:
-                    progress(done, total)
         for output, writer in writers.items():
             self._keep(output, key_digest(self._key(output, augment, view)), writer.array)
         self.counts.pictures += total
         self.counts.seconds += time.monotonic() - began
 
-    def _fill_pixels(self, augment: str, view: int) -> None:
+    def _fill_pixels(self, augment: str, view: int, progress: Progress | None) -> None:
         key = self._key(PIXELS, augment, view)
         side = self._pictures.image_px
         with self._cache.create(key, (len(self._pictures), side, side, 3), np.uint8) as writer:
-            for batch in self._pictures.batches(augment, view, BATCH):
+            for batch in self._batches(augment, view, progress):
                 writer.write(batch)
         self._keep(PIXELS, key_digest(key), writer.array)
+
+    def _batches(self, augment: str, view: int, progress: Progress | None) -> Iterator[NDArray[np.uint8]]:
+        """One view of every picture, a batch at a time; each is told once its values were taken."""
+        done = 0
+        for batch in self._pictures.batches(augment, view, BATCH):
+            yield batch
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(self._pictures))
 
 
 def _version(distribution: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tlsearch.holdout import is_sound
 from tlsearch.records import Event, TrialRecord, TrialState
 from tlsearch.runner.setup import Setup
 from tlsearch.search.baselines import missing_baselines
@@ -34,8 +35,8 @@ def out_of_time(records: Sequence[TrialRecord], *, used_s: float, limit_s: float
 def why_complete(setup: Setup, store: Store) -> str | None:
     """Why the study's last run ended, where nothing is left to do; else None.
 
-    Nothing is left where all trials ended, the last choice was made after the last result, its final model is on the
-    disk, every baseline was run as it is written now, and the budget is used up or the one that was used up before.
+    Nothing is left where all trials ended, the last choice was made after the last result, its final model is whole on
+    the disk, every baseline was run as it is written now, and the budget is used up or the one that was used up before.
     """
     name = setup.record.name
     records, events = store.trials(name), store.events(name)
@@ -57,10 +58,10 @@ def was_stopped(events: Sequence[Event]) -> bool:
 
 
 def _chosen(events: Sequence[Event]) -> bool:
-    """Whether the last choice was made after the last result, and its final model is still there."""
+    """Whether the last choice was made after the last result, and its final model is still there, whole."""
     told = max((event.seq for event in events if event.kind in ("told", "asked")), default=0)
     choices = [event for event in events if event.kind == "chosen" and event.seq > told]
     fitted = [event.data for event in events if event.kind == "final_fitted"]
     return bool(choices) and any(
-        data["trial"] == choices[-1].data["trial"] and (Path(data["folder"]) / "final.json").exists() for data in fitted
+        data["trial"] == choices[-1].data["trial"] and is_sound(Path(data["folder"])) for data in fitted
     )

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tlsearch.errors import NothingCompletedError, TlsearchError
+from tlsearch.holdout import is_sound
 from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
 from tlsearch.runner.budget import CONFIRMED
 from tlsearch.runner.dispatch import Dispatcher, job_id
@@ -111,7 +112,7 @@ class Closing:
         """Fit the chosen configuration on all development images; a sound earlier fit of it is kept."""
         recipe = Recipe.from_json(record.recipe)
         for event in reversed(self._store.events(self._study, ["final_fitted"])):
-            if event.data["recipe"] == recipe.digest() and (Path(event.data["folder"]) / "final.json").exists():
+            if event.data["recipe"] == recipe.digest() and is_sound(Path(event.data["folder"])):
                 return Path(event.data["folder"])
         row = Row(trial=record.number, attempt=1, recipe=recipe, seed_key=record.number)
         result = self._dispatcher.run(Job(id=job_id("final", record.number), kind=JobKind.FINAL, rows=(row,)))

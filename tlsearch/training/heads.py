@@ -1,9 +1,9 @@
 """Trains the heads of one job on one fold's cached features.
 
-The signature is that of one stacked program over all rows; the rows are trained one by one behind it.
+One stacked program over all rows would fit the signature; the rows are trained one by one behind it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,18 +21,18 @@ class HeadRow:
 
     Args:
         recipe: With every stage frozen.
-        head: With its initial weights; trained in place.
+        head: Builds it with its initial weights.
         dropout_seed: Decides dropout.
         on_epoch: `(fit so far, epoch, mean loss, seconds)`.
     """
 
     recipe: Recipe
-    head: nn.Sequential
+    head: Callable[[], nn.Sequential]
     dropout_seed: int
     on_epoch: Callable[[Fitted, int, float, float], None]
 
 
-def fit_heads(rows: Sequence[HeadRow], material: Material, fold: Fold) -> list[NDArray[np.float32] | Exception]:
+def fit_heads(rows: Sequence[HeadRow], material: Material, fold: Fold) -> Iterator[NDArray[np.float32] | Exception]:
     """Fit every row on one fold.
 
     Args:
@@ -40,22 +40,22 @@ def fit_heads(rows: Sequence[HeadRow], material: Material, fold: Fold) -> list[N
         material: What they stand on.
         fold: The images.
 
-    Returns:
-        For each row the log-probabilities of the fold's validation images `(n, C)`, or the error that ended it: a
-        row's result does not depend on its neighbours.
+    Yields:
+        For each row, in order, the log-probabilities of the fold's validation images `(n, C)`, or the error that
+        ended it: a row's result does not depend on its neighbours. Who asks for no more trains no more.
     """
-    outcomes: list[NDArray[np.float32] | Exception] = []
     for row in rows:
+        outcome: NDArray[np.float32] | Exception
         try:
             with fitted(
                 row.recipe,
-                row.head,
+                row.head(),
                 material,
                 fold,
                 dropout_seed=row.dropout_seed,
                 on_epoch=row.on_epoch,
             ) as fit:
-                outcomes.append(fit.predict(fold.validation))
+                outcome = fit.predict(fold.validation)
         except Exception as error:  # of whatever kind: it is this row's result
-            outcomes.append(error)
-    return outcomes
+            outcome = error
+        yield outcome

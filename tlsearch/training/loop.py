@@ -191,6 +191,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
+def is_device_lost(error: BaseException) -> bool:
+    """Whether an error leaves the device unusable for this process: CUDA tells its faults to every later call."""
+    return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
+
+
 def _gradients(
     forward: Callable[[torch.Tensor], torch.Tensor],
     parameters: Sequence[torch.Tensor],

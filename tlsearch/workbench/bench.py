@@ -7,14 +7,11 @@ from pathlib import Path
 import torch
 
 from tlsearch.host import PluginHost
-from tlsearch.records import EpochRecord
-from tlsearch.work import Job, JobKind, Progress, RowResult, WorkerContext
+from tlsearch.work import Job, JobKind, RowResult, WorkerContext
 from tlsearch.workbench.final import fit_final
 from tlsearch.workbench.parts import Parts
-from tlsearch.workbench.scoring import Scorer, failed_row
+from tlsearch.workbench.scoring import DeviceLostError, Emit, Scorer, failed_row, shown
 from tlsearch.workbench.truth import score_truth
-
-Emit = Callable[[EpochRecord | RowResult | Progress], None]
 
 
 class StudyBench:
@@ -26,25 +23,38 @@ class StudyBench:
 
     def __init__(self, context: WorkerContext) -> None:
         torch.set_num_threads(context.threads)
+        _compute_in_full_precision()
         if context.deterministic:
             torch.use_deterministic_algorithms(mode=True)
         host = PluginHost.load(files=[Path(file) for file in context.plugins])
         self._parts = Parts(context, host)
 
     def run(self, job: Job, emit: Emit) -> None:
-        """Do a job; each row's result is emitted as soon as it is known."""
+        """Do a job; each row's result is emitted as soon as it is known.
+
+        Raises:
+            StoreError: Where the disk is full.
+            DeviceLostError: Where no job can run here any more; the row that it happened to has its result.
+        """
+        try:
+            self._do(job, emit)
+        except DeviceLostError as lost:
+            emit(lost.result)
+            raise
+
+    def _do(self, job: Job, emit: Emit) -> None:
         if job.kind is JobKind.PREPARE:
             self._prepare(job, emit)
         elif job.kind is JobKind.FINAL:
             self._guarded(job, emit, lambda: fit_final(self._parts, job, emit))
         elif job.kind is JobKind.TRUTH:
-            self._guarded(job, emit, lambda: score_truth(self._parts, job, _shown(emit, "fresh pictures")))
+            self._guarded(job, emit, lambda: score_truth(self._parts, job, shown(emit, "fresh pictures")))
         else:
             self._score(job, emit)
 
     def _score(self, job: Job, emit: Emit) -> None:
         scorer = Scorer(self._parts, job, emit)
-        if any(row.recipe.fine_tunes for row in job.rows):
+        if not job.ends_together:
             for row in job.rows:
                 emit(scorer.score_fine_tuned(row))
             return
@@ -61,7 +71,7 @@ class StudyBench:
 
         def prepared() -> RowResult:
             provider = self._parts.provider(row.recipe)
-            provider.fill(_shown(emit, row.recipe.backbone))
+            provider.fill(shown(emit, row.recipe.backbone))
             (result,) = Scorer(self._parts, job, lambda _: None).score_heads(job.rows)
             counts = provider.counts
             cache = {
@@ -82,8 +92,8 @@ class StudyBench:
             emit(failed_row(job, job.rows[0], error, 0.0))
 
 
-def _shown(emit: Emit, what: str) -> Callable[[int, int], None]:
-    def progress(done: int, total: int) -> None:
-        emit(Progress(text=what, done=done, total=total))
-
-    return progress
+def _compute_in_full_precision() -> None:
+    """Turn TensorFloat-32 off: on recent GPUs it is cuDNN's default, and its errors of 1e-3 are not the model's."""
+    # by the older switches: after the newer ones (`fp32_precision`) torch.export refuses to read them
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False

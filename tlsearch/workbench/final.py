@@ -1,6 +1,7 @@
 """The final model: fitted on all development images, and saved with its own answers."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -11,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from tlsearch.disk import sync_folder, write_synced, writing
 from tlsearch.features.extract import BATCH
 from tlsearch.features.pictures import Pictures
 from tlsearch.model import Network
@@ -79,27 +81,41 @@ def _save(parts: Parts, row: Row, network: Network) -> tuple[Path, NDArray[np.fl
 
     Returns:
         The folder, and the log-probabilities of the development images.
+
+    Raises:
+        StoreError: Where the disk does not take it.
     """
     context = parts.context
-    folder = Path(context.models) / f"final-{row.trial:04d}-{row.recipe.digest()[:8]}"
-    temporary = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    save_file(state, temporary / "model.safetensors")
     classes = len(context.classes)
     development = answers(network, parts.pictures(row.recipe, context.development), classes, parts.device)
     sealed = answers(network, parts.pictures(row.recipe, context.holdout), classes, parts.device)
-    np.savez(temporary / "development.npz", index=np.array(context.development), log_probs=development)
-    # sealed: nothing reads it before the one event that opens the holdout
-    np.savez(temporary / "holdout.npz", index=np.array(context.holdout, dtype=np.int64), log_probs=sealed)
-    (temporary / "final.json").write_text(json.dumps(_description(parts, row, temporary), indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(temporary, folder)
+    weights = save({name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()})
+    description = _description(parts, row, weights)
+    folder = Path(context.models) / f"final-{row.trial:04d}-{row.recipe.digest()[:8]}"
+    temporary = folder.with_name(folder.name + ".tmp")
+    with writing(folder):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        write_synced(temporary / "model.safetensors", weights)
+        write_synced(temporary / "development.npz", _packed(context.development, development))
+        # sealed: nothing looks at it before the one event that opens the holdout
+        write_synced(temporary / "holdout.npz", _packed(context.holdout, sealed))
+        write_synced(temporary / "final.json", json.dumps(description, indent=1).encode())
+        sync_folder(temporary)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(temporary, folder)
+        sync_folder(folder.parent)
     return folder, development
 
 
-def _description(parts: Parts, row: Row, folder: Path) -> dict[str, Json]:
+def _packed(indices: tuple[int, ...], log_probs: NDArray[np.float32]) -> bytes:
+    """Answers as the bytes of an npz file."""
+    packed = io.BytesIO()
+    np.savez(packed, index=np.array(indices, dtype=np.int64), log_probs=log_probs)
+    return packed.getvalue()
+
+
+def _description(parts: Parts, row: Row, weights: bytes) -> dict[str, Json]:
     choice = parts.context.backbones[row.recipe.backbone]
     params = {**choice.params, **row.recipe.backbone_params}
     return {
@@ -115,5 +131,5 @@ def _description(parts: Parts, row: Row, folder: Path) -> dict[str, Json]:
         "feature_dim": parts.loaded(row.recipe).backbone.feature_dim,
         "framework": parts.host.backbone(choice.name).framework,
         "head_input": parts.head_spec(row.recipe).input,
-        "digest": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
+        "digest": hashlib.sha256(weights).hexdigest(),
     }

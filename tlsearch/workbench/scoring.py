@@ -8,17 +8,31 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tlsearch.errors import StoreError
 from tlsearch.freezing import frozen_stages
 from tlsearch.records import EpochRecord, FailureReason, ModelFacts, TrialState
 from tlsearch.stats import score
 from tlsearch.training.fit import Fitted, Material, fitted, set_head_state
 from tlsearch.training.heads import HeadRow, fit_heads
-from tlsearch.training.loop import Fold, NonFiniteError, PrunedError, is_out_of_memory
+from tlsearch.training.loop import Fold, NonFiniteError, PrunedError, is_device_lost, is_out_of_memory
 from tlsearch.training.order import derive
-from tlsearch.work import Job, Row, RowResult
+from tlsearch.work import Job, Progress, Row, RowResult
 from tlsearch.workbench.parts import Parts
 
 OnEpoch = Callable[[EpochRecord], None]
+Emit = Callable[[EpochRecord | RowResult | Progress], None]
+
+
+class DeviceLostError(Exception):
+    """The device is of no more use to this process, which should end.
+
+    Args:
+        result: Of the row that it happened to.
+    """
+
+    def __init__(self, result: RowResult) -> None:
+        super().__init__(result.detail)
+        self.result = result
 
 
 @dataclass(slots=True)
@@ -37,53 +51,63 @@ class Scorer:
     Args:
         parts: Of the study.
         job: Its repeat decides folds and seeds.
-        on_epoch: Told of each epoch.
+        emit: Told of each epoch, and of passes that fill the cache.
+
+    Both ways to score raise what is no row's fault: StoreError where the disk is full, DeviceLostError.
     """
 
-    def __init__(self, parts: Parts, job: Job, on_epoch: OnEpoch) -> None:
+    def __init__(self, parts: Parts, job: Job, emit: Emit) -> None:
         self._parts = parts
         self._job = job
-        self._on_epoch = on_epoch
+        self._emit = emit
         self._labels = parts.true_labels()
         self._folds = parts.folds(job.repeat)
 
     def score_heads(self, rows: tuple[Row, ...]) -> list[RowResult]:
         """Score rows that train heads alone; they share all but what a job's rows may vary."""
         began = time.monotonic()
-        material = self._parts.material(rows[0].recipe)
+        material = self._material(rows[0])
         scores = {row.trial: self._blank() for row in rows}
-        failed: dict[int, Exception] = {}
+        failed: dict[int, RowResult] = {}
         for fold in self._folds:
             alive = [row for row in rows if row.trial not in failed]
             heads = [self._head_row(row, fold) for row in alive]
             for row, outcome in zip(alive, fit_heads(heads, material, fold), strict=True):
                 if isinstance(outcome, Exception):
-                    failed[row.trial] = outcome
+                    failed[row.trial] = failed_row(self._job, row, outcome, (time.monotonic() - began) / len(rows))
                 else:
                     self._keep(scores[row.trial], fold, outcome)
         seconds = (time.monotonic() - began) / len(rows)
-        return [
-            failed_row(self._job, row, failed[row.trial], seconds)
-            if row.trial in failed
-            else self._completed(row, scores[row.trial], seconds)
-            for row in rows
-        ]
+        return [failed.get(row.trial) or self._head_result(row, scores[row.trial], seconds) for row in rows]
+
+    def _head_result(self, row: Row, scores: Scores, seconds: float) -> RowResult:
+        try:
+            return self._completed(row, scores, seconds)
+        except Exception as error:  # a head that trains but cannot be measured is no fault of its neighbours
+            return failed_row(self._job, row, error, seconds)
 
     def score_fine_tuned(self, row: Row) -> RowResult:
         """Score a row that trains stages as well: the probe, then its own schedule, on one fold after another."""
         began = time.monotonic()
+        try:
+            return self._over_folds(row, began)
+        except Exception as error:  # of whatever kind: it is this row's result
+            return failed_row(self._job, row, error, time.monotonic() - began)
+
+    def _over_folds(self, row: Row, began: float) -> RowResult:
         scores = self._blank()
         try:
-            material = self._parts.material(row.recipe)
+            material = self._material(row)
             for fold in self._folds:
                 self._fine_tune(row, fold, material, scores)
                 if fold.fold == 0 and len(self._folds) > 1 and _worse(scores.folds[0], row.prune_below):
                     raise PrunedError(scores.folds[0])
         except PrunedError as pruned:
             return self._pruned(row, scores, pruned, time.monotonic() - began - scores.probe_seconds)
-        except Exception as error:  # of whatever kind: it is this row's result
-            return failed_row(self._job, row, error, time.monotonic() - began)
         return self._completed(row, scores, time.monotonic() - began - scores.probe_seconds)
+
+    def _material(self, row: Row) -> Material:
+        return self._parts.material(row.recipe, shown(self._emit, row.recipe.backbone))
 
     def _fine_tune(self, row: Row, fold: Fold, material: Material, scores: Scores) -> None:
         recipe = row.recipe
@@ -109,7 +133,7 @@ class Scorer:
     def _head_row(self, row: Row, fold: Fold) -> HeadRow:
         return HeadRow(
             recipe=row.recipe,
-            head=self._parts.head(row.recipe, self._seed("init", row)),
+            head=lambda: self._parts.head(row.recipe, self._seed("init", row)),
             dropout_seed=self._seed("dropout", row),
             on_epoch=lambda _, epoch, loss, seconds: self._told(row, fold, epoch, loss, seconds),
         )
@@ -118,7 +142,7 @@ class Scorer:
         return derive(self._parts.context.seed, what, row.seed_key, self._job.repeat)
 
     def _told(self, row: Row, fold: Fold, epoch: int, loss: float, seconds: float) -> None:
-        self._on_epoch(epoch_record(row, fold, epoch, loss, seconds))
+        self._emit(epoch_record(row, fold, epoch, loss, seconds))
 
     def _blank(self) -> Scores:
         shape = (len(self._labels), len(self._parts.context.classes))
@@ -178,8 +202,24 @@ def epoch_record(row: Row, fold: Fold, epoch: int, loss: float, seconds: float) 
     )
 
 
+def shown(emit: Emit, what: str) -> Callable[[int, int], None]:
+    """Tells how far a piece of work is, of so many pictures."""
+
+    def progress(done: int, total: int) -> None:
+        emit(Progress(text=what, done=done, total=total))
+
+    return progress
+
+
 def failed_row(job: Job, row: Row, error: Exception, seconds: float) -> RowResult:
-    """The result of a row that an error ended."""
+    """The result of a row that an error ended.
+
+    Raises:
+        StoreError: The error itself, where it tells of the disk: no trial is counted for that.
+        DeviceLostError: Where nothing more can be computed here; holds the result.
+    """
+    if isinstance(error, StoreError | DeviceLostError):
+        raise error
     if isinstance(error, NonFiniteError):
         reason = FailureReason.NON_FINITE
     elif is_out_of_memory(error):
@@ -188,14 +228,10 @@ def failed_row(job: Job, row: Row, error: Exception, seconds: float) -> RowResul
         reason = FailureReason.EXCEPTION
     first_line = (str(error).splitlines() or [""])[0]
     detail = first_line if isinstance(error, NonFiniteError) else f"{type(error).__name__}: {first_line}"
-    return RowResult.of(
-        job,
-        row,
-        TrialState.FAILED,
-        reason=reason,
-        detail=detail,
-        seconds=seconds,
-    )
+    result = RowResult.of(job, row, TrialState.FAILED, reason=reason, detail=detail, seconds=seconds)
+    if is_device_lost(error):
+        raise DeviceLostError(result) from error
+    return result
 
 
 def _worse(reached: float, threshold: float | None) -> bool:
