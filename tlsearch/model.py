@@ -16,11 +16,24 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tlsearch.errors import DataError, PluginError, WeightsError
+from tlsearch.errors import DataError, WeightsError
 from tlsearch.freezing import layer_names
 from tlsearch.host import PluginHost
+from tlsearch.plugin_contract import check_backbone
 from tlsearch.records import Json, ModelFacts
 from tlsearch.specs import Backbone, BackboneSpec, ExportableModel, HeadSpec, Preprocessing
+
+
+FINAL_KEYS = {  # of final.json, for building the network anew
+    "backbone",
+    "classes",
+    "digest",
+    "feature_dim",
+    "image_px",
+    "preprocessing",
+    "recipe",
+    "temperature",
+}
 
 
 class Normalise(nn.Module):
@@ -166,9 +179,7 @@ def build_backbone(
     torch.manual_seed(seed)
     wants_variant = len(inspect.signature(spec.build).parameters) > 2
     arguments = (spec.params(**params), image_px, variant)
-    backbone = spec.build(*(arguments if wants_variant else arguments[:2]))
-    if not isinstance(backbone, Backbone):
-        raise PluginError(f"backbone '{spec.name}' built a {type(backbone).__name__}, not a tlsearch.Backbone")
+    backbone = check_backbone(spec.name, spec.build(*(arguments if wants_variant else arguments[:2])))
     if weights is not None:
         spec.load(backbone, weights)
     trained = tuple(tuple(p for p in stage.parameters() if p.requires_grad) for stage in backbone.stages)
@@ -217,18 +228,52 @@ def load_final(folder: Path, host: PluginHost) -> ExportableModel:
     Raises:
         WeightsError: Where a file is missing, damaged or of another shape.
     """
+    final = _description(folder)
+    weights = folder / "model.safetensors"
     try:
-        final = json.loads((folder / "final.json").read_text())
-        digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    except (OSError, ValueError) as error:
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    except OSError as error:
         raise WeightsError(f"the final model in {folder} cannot be read: {error}") from error
     if digest != final["digest"]:
         raise WeightsError(
             f"the final model in {folder} is damaged: its sha256 is {digest[:12]}…, not {final['digest'][:12]}…",
             hint="run the study again: it fits the final model anew",
         )
+    network, model = _built(final, host)
+    try:
+        network.load_state_dict(load_file(weights))
+    except RuntimeError as error:  # torch's only type for weights that do not fit
+        raise WeightsError(
+            f"the final model in {folder} does not fit what its plugins build now: {str(error).splitlines()[0]}",
+            hint=f"'{final['backbone']['name']}' or '{final['recipe']['head']}' changed since the run: run it again",
+        ) from error
+    return model
+
+
+def build_final(folder: Path, host: PluginHost) -> ExportableModel:
+    """Build what `load_final` reads, with random weights.
+
+    Raises:
+        WeightsError: Where the description is missing or damaged.
+    """
+    return _built(_description(folder), host)[1]
+
+
+def _description(folder: Path) -> Mapping[str, Json]:
+    try:
+        final: Mapping[str, Json] = json.loads((folder / "final.json").read_text())
+        missing = FINAL_KEYS - final.keys()
+    except (OSError, ValueError, AttributeError) as error:
+        raise WeightsError(f"the final model in {folder} cannot be read: {error}") from error
+    if missing:
+        raise WeightsError(f"the final model in {folder} cannot be read: final.json lacks {', '.join(sorted(missing))}")
+    return final
+
+
+def _built(final: Mapping[str, Json], host: PluginHost) -> tuple[Network, ExportableModel]:
+    """The network with random weights, and the model that holds it."""
     choice, recipe = final["backbone"], final["recipe"]
-    spec = host.backbone(choice["name"])
+    spec, head_spec = host.backbone(choice["name"]), host.head(recipe["head"])
     backbone = build_backbone(
         spec,
         params=recipe["backbone_params"],
@@ -238,32 +283,21 @@ def load_final(folder: Path, host: PluginHost) -> ExportableModel:
         seed=0,
     ).backbone
     classes = tuple(final["classes"])
-    head_spec = host.head(recipe["head"])
     head = build_head(
-        head_spec,
-        params=recipe["head_params"],
-        feature_dim=final["feature_dim"],
-        classes=len(classes),
-        seed=0,
+        head_spec, params=recipe["head_params"], feature_dim=final["feature_dim"], classes=len(classes), seed=0
     )
     preprocessing = Preprocessing().changed(final["preprocessing"])
-    network = Network(preprocessing, backbone, head, pools=head_spec.input == "features")
-    try:
-        network.load_state_dict(load_file(folder / "model.safetensors"))
-    except RuntimeError as error:  # torch's only type for weights that do not fit
-        raise WeightsError(
-            f"the final model in {folder} does not fit what its plugins build now: {str(error).splitlines()[0]}",
-            hint=f"'{choice['name']}' or '{recipe['head']}' changed since the study ran: run it again",
-        ) from error
-    network.eval()
-    return ExportableModel(
+    pools = head_spec.input == "features"
+    network = Network(preprocessing, backbone, head, pools=pools).eval()
+    model = ExportableModel(
         network=Probabilities(network, final["temperature"]).eval(),
         backbone=backbone,
         head=head,
-        pools=head_spec.input == "features",
+        pools=pools,
         framework=spec.framework,
         preprocessing=preprocessing,
         temperature=final["temperature"],
         image_px=final["image_px"],
         classes=classes,
     )
+    return network, model

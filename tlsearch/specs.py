@@ -78,7 +78,7 @@ class WeightsSource:
     """Where weights come from, what they were trained on, and how pictures must be prepared for them.
 
     Args:
-        name: How a study file names it, such as "imagenet".
+        name: How a study file names it, such as "imagenet"; "auto" and "random" are taken.
         location: A publisher's address or a file in an installed package.
         digest: sha256 in hex, or a published prefix of at least 8 digits; None where the publisher states
             none: the first download's digest is then recorded and enforced.
@@ -106,8 +106,8 @@ class Backbone:
             normalised float32 `(N, 3, H, W)`; the last one ends at the last feature map.
         pool: No parameters; the last stage's output to `(N, feature_dim)`.
         feature_dim: Length of a pooled feature vector.
-        layer_names: The publisher's names of the layers in each stage, in order, so that a study file can say
-            `freeze_until = "block_16_project_BN"`; left empty, the names in the module tree are used.
+        layer_names: The publisher's names of the layers in each stage, at least one, in order, so that a study file
+            can say `freeze_until = "block_16_project_BN"`; left empty, the names in the module tree are used.
     """
 
     stages: Sequence[nn.Module]
@@ -268,6 +268,9 @@ class ExporterSpec:
         load: `(path) -> predictor` in a process that never saw the model: the predictor maps uint8
             `(N, image_px, image_px, 3)` to float32 probabilities `(N, C)`. None for a format that only carries
             weights.
+        restore: `(path, model) -> None`, for a format that only carries weights: reads them into a model that was
+            built anew with random ones. A file that can be neither loaded nor restored is not verified, and the
+            model card says so.
     """
 
     name: str
@@ -275,3 +278,4 @@ class ExporterSpec:
     refuses: Callable[[ExportableModel], str | None]
     export: Callable[[ExportableModel, Path], None]
     load: Callable[[Path], Callable[[np.ndarray], np.ndarray]] | None = None
+    restore: Callable[[Path, ExportableModel], None] | None = None

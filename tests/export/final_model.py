@@ -16,6 +16,7 @@ from tlsearch.export.facts import StudyFacts
 from tlsearch.host import PluginHost
 from tlsearch.model import Network, build_backbone, build_head
 from tlsearch.specs import Preprocessing
+from tlsearch.stats import Interval
 from tlsearch.training.recipe import Phase, Recipe
 
 CLASSES = ("<b>anna</b>", "bodo | caro", "dora")
@@ -67,7 +68,7 @@ def make_facts(folder: Path, host: PluginHost, *, backbone: str = "small_net", i
         notes=("these are drawings",),
         license="CC0-1.0",
         counted=12,
-        estimate={"score": 0.4, "low": 0.2, "high": 0.7},
+        expected=(0.4, Interval(low=0.2, high=0.7)),
     )
 
 

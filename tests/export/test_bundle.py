@@ -11,6 +11,7 @@ from tlsearch.export.bundle import BundleReport
 from tlsearch.export.facts import StudyFacts
 from tlsearch.export.manifest import BundleError, read_manifest, verify_files
 from tlsearch.host import PluginHost
+from tlsearch.stats import Interval
 
 Export = Callable[..., BundleReport]
 
@@ -41,7 +42,8 @@ def test_a_new_bundle_passes_its_own_check(exported: BundleReport) -> None:
 
 def test_every_file_is_proven_on_both_parts_of_the_data(exported: BundleReport) -> None:
     proven = {(entry.file, entry.part): entry for entry in exported.manifest.checks}
-    assert set(proven) == {("model.onnx", "development"), ("model.onnx", "holdout")}
+    files, parts = ("model.onnx", "model.safetensors"), ("development", "holdout")
+    assert set(proven) == {(file, part) for file in files for part in parts}
     for (_, part), entry in proven.items():
         assert entry.n == (8 if part == "development" else 4)
         assert entry.max_dp <= 1e-4
@@ -62,9 +64,23 @@ def test_the_card_shows_figures_notes_and_proof_with_names_as_plain_text(exporte
 def test_the_measured_part_names_the_interval_of_a_loss_with_its_sign_turned(
     own_facts: StudyFacts, export: Export, tmp_path: Path
 ) -> None:
-    losing = replace(own_facts, metric="log_loss", estimate={"score": -0.5, "low": -0.7, "high": -0.25})
+    losing = replace(own_facts, metric="log_loss", expected=(-0.5, Interval(low=-0.7, high=-0.25)))
     export(losing, tmp_path / "bundle", open_holdout=lambda: None)
     assert "| 0.500 | 0.250 to 0.700 |" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_a_file_that_nothing_loads_is_said_to_be_unverified_and_opens_no_holdout(
+    facts: StudyFacts, export: Export, tmp_path: Path
+) -> None:
+    def opened() -> None:
+        raise AssertionError("the holdout was opened to prove nothing")
+
+    host = PluginHost.load(files=[SMALL_NET, SMALL_NET.with_name("opaque_exporter.py")])
+    report = export(facts, tmp_path / "bundle", host=host, formats=["opaque"], open_holdout=opened)
+    assert report.manifest.checks == ()
+    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Not verified, since nothing here loads them: model.bin." in card
+    assert "fresh process" not in card
 
 
 def test_a_study_without_a_holdout_exports_too(facts: StudyFacts, export: Export, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def keras_report(keras_facts: StudyFacts) -> BundleReport:
 def test_a_keras_backbone_has_every_format(keras_report: BundleReport) -> None:
     assert keras_report.left_out == ()
     proven = {entry.file: entry for entry in keras_report.manifest.checks}
-    assert set(proven) == {"model.onnx", "model.keras"}
+    assert set(proven) == {"model.onnx", "model.keras", "model.safetensors"}
     for entry in proven.values():
         assert entry.n == 8
         assert entry.max_dp <= 1e-4

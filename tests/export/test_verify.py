@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
+from final_model import SMALL_NET
+from safetensors.torch import load_file, save_file
 
 from tlsearch.errors import VerificationError
 from tlsearch.export.bundle import BundleReport
@@ -68,22 +71,37 @@ def test_a_network_with_changed_weights_is_caught(bundle: Path, facts: StudyFact
     nudge_weights(bundle / "model.onnx", by=0.05)
     write_manifest(bundle, read_manifest(bundle))  # so that no sha256 gives it away
     with pytest.raises(VerificationError, match=r"model\.onnx does not give the final model's answers") as refused:
-        check(bundle, host.exporter("onnx"), pictures_of(facts))
+        check(bundle, host.exporter("onnx"), pictures_of(facts), final=facts.final)
     assert refused.value.exit_code == 5
+
+
+def test_a_weight_that_changed_in_a_file_of_weights_alone_is_caught(
+    bundle: Path, facts: StudyFacts, host: PluginHost
+) -> None:
+    tensors = load_file(bundle / "model.safetensors")
+    bias = next(name for name, tensor in tensors.items() if name.startswith("head.") and tensor.shape == (3,))
+    tensors[bias] += torch.tensor([0.5, 0.0, 0.0])
+    save_file(tensors, bundle / "model.safetensors")
+    with pytest.raises(VerificationError, match=r"model\.safetensors does not give the final model's answers"):
+        check(bundle, host.exporter("safetensors"), pictures_of(facts), final=facts.final, plugins=[SMALL_NET])
+    del tensors[bias]
+    save_file(tensors, bundle / "model.safetensors")
+    with pytest.raises(VerificationError, match="cannot be checked in a fresh process"):
+        check(bundle, host.exporter("safetensors"), pictures_of(facts), final=facts.final, plugins=[SMALL_NET])
 
 
 def test_a_picture_that_changed_since_the_run_is_named(bundle: Path, own_facts: StudyFacts, host: PluginHost) -> None:
     changed = own_facts.root / own_facts.development[1]
     changed.write_bytes((own_facts.root / own_facts.development[0]).read_bytes())
     with pytest.raises(VerificationError, match=r"1 of 8 differ.*picture 1\.jpg") as refused:
-        check(bundle, host.exporter("onnx"), pictures_of(own_facts))
+        check(bundle, host.exporter("onnx"), pictures_of(own_facts), final=own_facts.final)
     assert "changed since the run" in (refused.value.hint or "")
 
 
 def test_a_file_other_than_the_described_one_is_not_even_run(bundle: Path, facts: StudyFacts, host: PluginHost) -> None:
     nudge_weights(bundle / "model.onnx", by=0.05)
     with pytest.raises(VerificationError, match="its sha256 differs"):
-        check(bundle, host.exporter("onnx"), pictures_of(facts))
+        check(bundle, host.exporter("onnx"), pictures_of(facts), final=facts.final)
 
 
 @pytest.mark.parametrize("module", ["tlsearch", "torch", "keras"])
@@ -93,12 +111,12 @@ def test_the_check_runs_where_nothing_of_ours_can_be_imported(
     program = bundle / "predict.py"
     program.write_text(f"import {module}\n" + program.read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(VerificationError, match=f"import of {module} halted"):
-        check(bundle, host.exporter("onnx"), pictures_of(facts))
+        check(bundle, host.exporter("onnx"), pictures_of(facts), final=facts.final)
 
 
 def test_the_check_leaves_the_bundle_as_it_is(bundle: Path, facts: StudyFacts, host: PluginHost) -> None:
     before = sorted(bundle.rglob("*"))
-    check(bundle, host.exporter("onnx"), pictures_of(facts))
+    check(bundle, host.exporter("onnx"), pictures_of(facts), final=facts.final)
     assert sorted(bundle.rglob("*")) == before
 
 

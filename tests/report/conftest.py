@@ -103,7 +103,9 @@ class Records:
         """Name a winner, as the runner does."""
         searched = [t.number for t in self.trials if t.counted and t.number in self.predictions]
         found = bbc_cv([self.predictions[t] for t in searched], self.labels, self.metric, repeats=300)
-        told = {"estimate": asdict(found)} if estimate else {}
+        again = [c.score for c in self.confirmations if c.trial == trial and c.score is not None]
+        less = found.handicap(self.trials[trial].score or 0.0, again[0] if again else None)
+        told = {"estimate": asdict(found), "handicap": less} if estimate else {}
         self.tell("chosen", trial=trial, reason="the cheapest", indistinguishable=list(alike), **told)
 
     def study(self) -> StudyRecord:

@@ -134,7 +134,15 @@ def test_every_section_is_there_at_any_width(finished: Records, width: int) -> N
 
 
 def test_a_closed_holdout_is_said_to_be_closed_and_how_to_open_it(finished: Records) -> None:
-    assert "The holdout (30 pictures) is closed; open it once: tlsearch report --final" in flat(shown(finished))
+    assert "The holdout (30 pictures) is closed; open it once: tlsearch report celebs --final" in flat(shown(finished))
+
+
+def test_a_holdout_that_was_opened_for_another_winner_is_not_called_closed(finished: Records) -> None:
+    finished.tell("holdout_opened", trial=13, final="a", n=30, accuracy=0.9, score=0.9, low=0.7, high=0.97)
+    finished.choose(12)
+    text = flat(shown(finished))
+    assert "was opened for an earlier winner; for this one: tlsearch report celebs --final" in text
+    assert "is closed" not in text
 
 
 def test_a_holdout_seen_too_early_is_said_loudly(finished: Records) -> None:

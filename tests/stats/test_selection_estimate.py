@@ -1,9 +1,11 @@
 """BBC-CV: what it promises is tried on searches whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tlsearch.stats import bbc_cv, score, selection_differences
+from tlsearch.stats import SelectionEstimate, bbc_cv, score, selection_differences
 
 Array = np.ndarray
 
@@ -101,3 +103,40 @@ def test_a_better_search_beats_its_baseline() -> None:
     assert gain.verdict == "better"
     assert gain.low < gain.value < gain.high
     assert none.verdict == "cannot be told apart"
+
+
+ESTIMATE = SelectionEstimate(
+    score=0.80,
+    low=0.70,
+    high=0.90,
+    naive_score=0.84,
+    naive_low=0.74,
+    naive_high=0.94,
+    optimism=0.04,
+    n=100,
+    candidates=9,
+)
+
+
+@pytest.mark.parametrize(
+    ("score", "again", "handicap"),
+    [
+        (0.84, 0.60, 0.0),  # the plain best score is what the estimate is about
+        (0.83, 0.76, 0.04),
+        (0.83, None, 0.0),  # above what is expected anyway
+        (0.77, None, 0.03),
+        (0.77, 0.82, 0.0),
+    ],
+)
+def test_a_configuration_without_the_best_score_is_promised_no_more_than_it_showed(
+    score: float, again: float | None, handicap: float
+) -> None:
+    assert ESTIMATE.handicap(score, again) == pytest.approx(handicap)
+
+
+def test_a_lowered_share_stays_above_zero_and_a_lowered_loss_may_fall() -> None:
+    score, interval = ESTIMATE.lowered(0.75)
+    assert (score, interval.low, interval.high) == pytest.approx((0.05, 0.0, 0.15))
+    loss = replace(ESTIMATE, score=-0.4, low=-0.6, high=-0.2)
+    score, interval = loss.lowered(0.1)
+    assert (score, interval.low, interval.high) == pytest.approx((-0.5, -0.7, -0.3))

@@ -41,8 +41,10 @@ def test_a_study_can_be_defined_again_until_it_has_trials(store: Store) -> None:
     before = store.study("celebs")
     assert isinstance(before, StudyRecord)
     changed = replace(before, definition={"space": "def"})
+    store.add_event("celebs", "prepared", {"backbone": "resnet18"})
     store.define_study(changed)
     assert store.studies() == [changed]
+    assert store.events("celebs") == [], "they were about other pictures, or another network"
     assert not store.has_trials("celebs")
     store.add_trials(
         "celebs", [TrialRecord(number=0, kind=TrialKind.SEARCH, state=TrialState.WAITING, params={}, recipe={})]
@@ -203,7 +205,7 @@ def test_pruned_trial_keeps_its_epochs(store: Store, make_trials: MakeTrials, ma
         for epoch, loss in enumerate([0.5, math.inf, math.nan])
     ]
     store.record("celebs", [make_result(0, state=TrialState.PRUNED, score=None)], seen)
-    store.add_epochs("celebs", seen[:1])  # told again by a message that was late
+    store.record("celebs", (), seen[:1])  # told again by a message that was late
     kept = store.epochs("celebs")
     assert kept[:2] == seen[:2]
     assert math.isnan(kept[2].train_loss)

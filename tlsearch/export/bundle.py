@@ -96,7 +96,8 @@ def export_best(
         manifest = write_manifest(draft, _described(facts, final))
         checks, holdout = _prove(draft, exporters, facts, open_holdout=open_holdout, plugins=plugins, say=say)
         manifest = manifest.model_copy(update={"checks": tuple(checks)})
-        card = model_card(manifest, facts, final, holdout)
+        unproven = [exporter.filename for exporter in exporters if not _provable(exporter)]
+        card = model_card(manifest, facts, final, holdout, unproven=unproven)
         (draft / CARD).write_text(card, encoding="utf-8", errors="backslashreplace")
         manifest = write_manifest(draft, manifest)
         _put_in_place(draft, target)
@@ -184,12 +185,14 @@ def _prove(
     say: Callable[[str], None],
 ) -> tuple[list[CheckEntry], HoldoutScore | None]:
     """Check every file on the development pictures; only then open the holdout, and check them on it."""
-    provable = [exporter for exporter in exporters if exporter.load is not None]
+    provable = [exporter for exporter in exporters if _provable(exporter)]
+    if not provable:
+        return [], None
 
     def check_all(pictures: Pictures) -> Iterator[CheckEntry]:
         for exporter in provable:
             say(f"checking {exporter.filename} on {len(pictures.paths)} {pictures.part} pictures")
-            yield check(draft, exporter, pictures, plugins=plugins)
+            yield check(draft, exporter, pictures, final=facts.final, plugins=plugins)
 
     files, labels = facts.development, facts.development_labels
     checks = list(check_all(_pictures(facts, "development", DEVELOPMENT, files, labels)))
@@ -197,6 +200,10 @@ def _prove(
     if holdout is not None:
         checks += check_all(_pictures(facts, "holdout", SEALED, facts.holdout, facts.holdout_labels))
     return checks, holdout
+
+
+def _provable(exporter: ExporterSpec) -> bool:
+    return exporter.load is not None or exporter.restore is not None
 
 
 def _pictures(facts: StudyFacts, part: Part, saved: str, files: Sequence[str], labels: Sequence[int]) -> Pictures:

@@ -21,7 +21,14 @@ METRIC_WORDS: Mapping[str, str] = MappingProxyType(
 MARKUP = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|$~!&"})
 
 
-def model_card(manifest: Manifest, facts: StudyFacts, final: Mapping[str, Any], holdout: HoldoutScore | None) -> str:
+def model_card(
+    manifest: Manifest,
+    facts: StudyFacts,
+    final: Mapping[str, Any],
+    holdout: HoldoutScore | None,
+    *,
+    unproven: Sequence[str] = (),
+) -> str:
     """Write the card.
 
     Args:
@@ -29,11 +36,12 @@ def model_card(manifest: Manifest, facts: StudyFacts, final: Mapping[str, Any], 
         facts: The study.
         final: The content of `final.json`.
         holdout: None for a study that kept none.
+        unproven: Files that nothing can load here.
     """
     sections = [
         _what(manifest),
         _quality(facts, holdout),
-        _verification(manifest),
+        _verification(manifest, unproven),
         _data(manifest, facts),
         _training(manifest, facts, final),
         _usage(manifest),
@@ -60,10 +68,11 @@ def _what(manifest: Manifest) -> list[str]:
 
 def _quality(facts: StudyFacts, holdout: HoldoutScore | None) -> list[str]:
     rows = []
-    if facts.estimate:
-        score, low, high = (facts.estimate[key] for key in ("score", "low", "high"))
+    if facts.expected is not None:
+        score, span = facts.expected
         name = "expected, from out-of-fold predictions, corrected for having chosen the best"
-        rows.append((name, len(facts.development), _score(facts.metric, score), _interval(facts.metric, low, high)))
+        interval = _interval(facts.metric, span.low, span.high)
+        rows.append((name, len(facts.development), _score(facts.metric, score), interval))
     if holdout is not None:
         interval = _interval(facts.metric, holdout.low, holdout.high)
         rows.append(("holdout, opened once", holdout.n, _score(facts.metric, holdout.score), interval))
@@ -75,12 +84,15 @@ def _quality(facts: StudyFacts, holdout: HoldoutScore | None) -> list[str]:
     return lines
 
 
-def _verification(manifest: Manifest) -> list[str]:
+def _verification(manifest: Manifest, unproven: Sequence[str]) -> list[str]:
     rows = [
         (e.file, e.part, e.n, f"{e.max_dp:.1e}", f"{e.label_agreement:.2%}", f"{e.accuracy:.2%}")
         for e in manifest.checks
     ]
     header = ("file", "pictures", "n", r"max \|Δp\|", "same label", "accuracy")
+    not_verified = ["", f"Not verified, since nothing here loads them: {', '.join(map(plain, unproven))}."]
+    if not rows:
+        return ["## What was verified", *not_verified]
     return [
         "## What was verified",
         "",
@@ -89,6 +101,7 @@ def _verification(manifest: Manifest) -> list[str]:
         "so their accuracy says nothing about new ones.",
         "",
         *_table(header, rows),
+        *(not_verified if unproven else []),
     ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tlsearch.errors import NothingCompletedError, StoreError, TlsearchError
 from tlsearch.holdout import final_folder
 from tlsearch.records import Json, TrialRecord, TrialState
+from tlsearch.stats import Interval, SelectionEstimate
 from tlsearch.store.store import Store
 
 
@@ -27,7 +28,7 @@ class StudyFacts:
         notes: Sentences that must be shown with the model.
         license: Of the pictures, where known.
         counted: Trials that competed.
-        estimate: JSON of `stats.SelectionEstimate`: the score to expect, corrected for the choosing; {} where none.
+        expected: The score to expect and its interval, corrected for the choosing; None where none was estimated.
         outdated: Whether trials ended after this model was chosen, so that another may win.
     """
 
@@ -42,7 +43,7 @@ class StudyFacts:
     notes: tuple[str, ...] = ()
     license: str = ""
     counted: int = 0
-    estimate: Mapping[str, Json]
+    expected: tuple[float, Interval] | None = None
     outdated: bool = False
 
 
@@ -80,9 +81,15 @@ def study_facts(store: Store, name: str) -> StudyFacts:
         notes=tuple(context["notes"]),
         license=context.get("license", ""),
         counted=sum(trial.counted for trial in trials),
-        estimate=chosen.data.get("estimate") or {},
+        expected=_expected(chosen.data),
         outdated=bool(later) and later[-1].seq > chosen.seq,
     )
+
+
+def _expected(chosen: Mapping[str, Json]) -> tuple[float, Interval] | None:
+    if not chosen.get("estimate"):
+        return None
+    return SelectionEstimate(**chosen["estimate"]).lowered(float(chosen.get("handicap", 0.0)))
 
 
 def nothing_completed(name: str, trials: list[TrialRecord]) -> NothingCompletedError:

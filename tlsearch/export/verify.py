@@ -39,22 +39,25 @@ class Pictures:
     probabilities: NDArray[np.float32]
 
 
-def check(bundle: Path, exporter: ExporterSpec, pictures: Pictures, *, plugins: Sequence[Path] = ()) -> CheckEntry:
+def check(
+    bundle: Path, exporter: ExporterSpec, pictures: Pictures, *, final: Path, plugins: Sequence[Path] = ()
+) -> CheckEntry:
     """Score the pictures with one exported file in a fresh process, and compare.
 
     The file that `predict.py` runs is scored by the bundle's own `predict.py`, where tlsearch, torch and keras cannot
-    be imported; any other by its exporter's `load`.
+    be imported; any other by its exporter's `load`, or, where it carries weights alone, `restore`.
 
     Args:
         bundle: Folder with model.json and the exported file.
-        exporter: Whose file it is; must have a `load`.
+        exporter: Whose file it is; must have a `load` or a `restore`.
+        final: Folder of the final model, whose description says what to build anew for a `restore`.
         pictures: To score.
         plugins: Plugin files given with `--plugin`, for the fresh process.
 
     Raises:
         VerificationError: Where a label differs, or a probability by more than the tolerance; with the numbers.
     """
-    found = score_in_fresh_process(bundle, exporter, pictures.paths, plugins=plugins)
+    found = score_in_fresh_process(bundle, exporter, pictures.paths, final=final, plugins=plugins)
     return compare(exporter.filename, pictures, found)
 
 
@@ -81,7 +84,7 @@ def compare(file: str, pictures: Pictures, found: NDArray[np.float32]) -> CheckE
 
 
 def score_in_fresh_process(
-    bundle: Path, exporter: ExporterSpec, paths: Sequence[Path], *, plugins: Sequence[Path] = ()
+    bundle: Path, exporter: ExporterSpec, paths: Sequence[Path], *, final: Path, plugins: Sequence[Path] = ()
 ) -> NDArray[np.float32]:
     """Probabilities `(n, C)` of pictures, by a process that never saw the model; raises VerificationError."""
     alone = exporter.filename == MODEL_FILE
@@ -93,6 +96,7 @@ def score_in_fresh_process(
             "exporter": exporter.name,
             "file": exporter.filename,
             "pictures": [str(path.resolve()) for path in paths],
+            "final": str(final.resolve()),
             "plugins": [str(path.resolve()) for path in plugins],
             "out": str(out),
         }

@@ -1,5 +1,7 @@
 """Tables of what was found: how sure it is, the baselines, the ranking and the networks."""
 
+from shlex import quote
+
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -166,8 +168,11 @@ def _remarks(summary: Summary, words: Words) -> list[Text]:
             flattered = "The search did not flatter itself"
         said.append(words.text(f"{flattered}, judged on {plural(estimate.n, 'picture')}.", "dim"))
     if summary.holdout is None and summary.data.holdout:
-        kept = plural(summary.data.holdout, "picture")
-        said.append(words.text(f"The holdout ({kept}) is closed; open it once: tlsearch report --final", "dim"))
+        kept = f"The holdout ({plural(summary.data.holdout, 'picture')})"
+        once = (
+            "is closed; open it once" if not summary.holdout_seen else "was opened for an earlier winner; for this one"
+        )
+        said.append(words.text(f"{kept} {once}: tlsearch report {quote(summary.study)} --final", "dim"))
     if summary.holdout is not None:
         opened = f"The holdout was opened on {summary.holdout.opened[:16].replace('T', ' ')} UTC"
         said.append(words.text(f"{opened}: {words.score(summary.holdout.score)}.", "dim"))

@@ -9,7 +9,7 @@ from rich.text import Text
 from tlsearch.records import Json
 from tlsearch.report import details, results
 from tlsearch.report.headline import headline, others_alike
-from tlsearch.report.text import Words, plural
+from tlsearch.report.text import Words, number, plural
 from tlsearch.report.values import Summary
 
 Section = Callable[[Summary, Words, int], RenderableType | None]  # None where there is nothing to tell
@@ -33,6 +33,7 @@ FINDINGS = (
     ("dropped", "picture", "pictures", "left out, since an equal one is held out"),
     ("duplicates", "set", "sets", "of equal pictures, each kept on one side of every split"),
     ("enlarged", "picture", "pictures", "smaller than the largest network's input, and enlarged"),
+    ("ignored", "file", "files", "ignored: hidden, or no picture by name"),
 )
 
 
@@ -75,9 +76,13 @@ def _notices(summary: Summary, words: Words) -> list[Text]:
 
 
 def _found_in_the_data(findings: Mapping[str, Json]) -> list[str]:
-    """What a person should know of pictures that were skipped, dropped, tied together or enlarged."""
+    """What a person should know of pictures that were skipped, dropped, tied together, changed or ignored."""
     counts = {name: _count(value) for name, value in findings.items()}
-    return [f"{plural(counts[name], one, many)} {said}." for name, one, many, said in FINDINGS if counts.get(name)]
+    found = [f"{plural(counts[name], one, many)} {said}." for name, one, many, said in FINDINGS if counts.get(name)]
+    if converted := findings.get("conversions"):
+        by_rule = ", ".join(f"{number(count)} {rule}" for rule, count in sorted(converted.items()))
+        found.append(f"Pictures converted: {by_rule}.")
+    return found
 
 
 def _what_was_searched(summary: Summary) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean
 
 from tlsearch.records import Json, TrialState
 from tlsearch.report.lessons import Answers, BackboneSummary, CacheSummary, DepthResponse, Failure, Importance
@@ -108,7 +107,8 @@ class Best:
         chosen: Whether the run came to choosing; else it is only the best so far.
         reason: Why it was chosen.
         alike: Trials that cannot be told apart from the best score, itself included.
-        estimate: What to expect of it on new pictures, corrected for the selection.
+        estimate: What to expect of the best score on new pictures, corrected for the selection.
+        handicap: How much less than that is expected of this one, which need not have had the best score.
     """
 
     entry: Entry
@@ -116,34 +116,17 @@ class Best:
     reason: str
     alike: tuple[int, ...]
     estimate: SelectionEstimate | None
+    handicap: float = 0.0
 
     @property
     def score(self) -> float | None:
-        """What to expect: corrected where that was computed, less the `handicap`; else plain."""
-        return self.entry.score if self.estimate is None else self.estimate.score - self.handicap
+        """What to expect: corrected where that was computed, less the handicap; else plain."""
+        return self.entry.score if self.estimate is None else self.estimate.lowered(self.handicap)[0]
 
     @property
     def interval(self) -> Interval | None:
         """Of `score`."""
-        if self.estimate is None:
-            return self.entry.interval
-        low = self.estimate.low - self.handicap
-        if self.estimate.low >= 0:  # a share, not a negated loss
-            low = max(0.0, low)
-        return Interval(low=low, high=self.estimate.high - self.handicap)
-
-    @property
-    def handicap(self) -> float:
-        """How far the named configuration's own measurements lie below what is expected of the plain best one.
-
-        The estimate knows only the rule "take the best score". Where another one is named, since it is the cheapest
-        of those that cannot be told apart, it must not promise more than that one showed: when scored again with
-        other folds and seeds, or while searching where it was not.
-        """
-        if self.estimate is None or self.entry.score is None or self.entry.score >= self.estimate.naive_score:
-            return 0.0
-        own = fmean(self.entry.confirmed) if self.entry.confirmed else self.entry.score
-        return max(0.0, self.estimate.score - own)
+        return self.entry.interval if self.estimate is None else self.estimate.lowered(self.handicap)[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +135,8 @@ class Baseline:
 
     Args:
         entry: Its trial.
-        gain: By how much the search's winner exceeds it, the winner's luck taken out; None where one of them has no
-            predictions.
+        gain: By how much the named configuration exceeds it, the luck of the search taken out; None where one of
+            them has no predictions.
     """
 
     entry: Entry

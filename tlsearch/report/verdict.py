@@ -24,6 +24,7 @@ def best(evidence: Evidence) -> Best | None:
         reason=str(event.data.get("reason", "")),
         alike=tuple(int(number) for number in event.data.get("indistinguishable", ())),
         estimate=_estimate(event.data.get("estimate")),
+        handicap=_handicap(event),
     )
 
 
@@ -42,7 +43,7 @@ def frozen_linear(evidence: Evidence) -> Baseline | None:
 
 
 def compared(evidence: Evidence, references: Sequence[TrialRecord]) -> tuple[Baseline, ...]:
-    """Trials with what the search's winner gains over each, the winner's luck taken out."""
+    """Trials with what the named configuration gains over each, the luck of the search taken out."""
     known = [t for t in references if t.state is TrialState.COMPLETED and t.number in evidence.predictions]
     competitors = evidence.competitors() if known else []
     gains: dict[int, Difference] = {}
@@ -54,7 +55,8 @@ def compared(evidence: Evidence, references: Sequence[TrialRecord]) -> tuple[Bas
             evidence.metric,
             groups=evidence.groups,
         )
-        gains = {trial.number: gain for trial, gain in zip(known, found, strict=True)}
+        less = _handicap(evidence.last("chosen"))
+        gains = {trial.number: gain.lowered(less) for trial, gain in zip(known, found, strict=True)}
     return tuple(Baseline(entry=entry(evidence, trial), gain=gains.get(trial.number)) for trial in references)
 
 
@@ -107,6 +109,10 @@ def _of_the_chosen(evidence: Evidence, kind: str) -> list[Event]:
     chosen = evidence.last("chosen")
     now = None if chosen is None else chosen.data["trial"]
     return [event for event in evidence.all(kind) if event.data.get("trial", now) == now]
+
+
+def _handicap(chosen: Event | None) -> float:
+    return 0.0 if chosen is None else float(chosen.data.get("handicap", 0.0))
 
 
 def _estimate(data: Json) -> SelectionEstimate | None:

@@ -98,13 +98,16 @@ class Closing:
         top = [record for record in self.top() if record.number in again] or self.top()[:1]
         fair = [[again.get(record.number, everyone[record.number])] for record in top]
         alike = cannot_tell_apart(fair, labels, metric, groups=groups, seed=seed)
-        winner = by_number[choose([_candidate(record) for record in top], alike).trial]
+        named = choose([_candidate(record) for record in top], alike)
+        winner = by_number[named.trial]
+        repeated = {c.trial: c.score for c in self._store.confirmations(self._study) if c.repeat == CONFIRMING_REPEAT}
         data = {
             "trial": winner.number,
             "reason": _reason(winner, top, alike),
             "indistinguishable": [top[index].number for index in alike],
             "confirmed": [record.number for record in top],
             "estimate": asdict(estimate),
+            "handicap": estimate.handicap(named.score, repeated.get(named.trial)),
         }
         return Choice(record=winner, data=data)
 

@@ -36,6 +36,10 @@ class Difference:
             return Verdict.BETTER
         return Verdict.WORSE if self.high < 0 else Verdict.ALIKE
 
+    def lowered(self, by: float) -> "Difference":
+        """The same, of a model that is worse by so much."""
+        return Difference(value=self.value - by, low=self.low - by, high=self.high - by)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:

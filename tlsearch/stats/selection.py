@@ -44,6 +44,25 @@ class SelectionEstimate:
     n: int
     candidates: int
 
+    def handicap(self, score: float, again: float | None) -> float:
+        """How far a named configuration's own measurements lie below what is expected of the plain best one.
+
+        The estimate knows only the rule "take the best score". Where another one is named, since it is the cheapest
+        of those that cannot be told apart, it must not promise more than that one showed.
+
+        Args:
+            score: The named configuration's own.
+            again: Its score with other folds and seeds, where it was scored again.
+        """
+        if score >= self.naive_score:
+            return 0.0
+        return max(0.0, self.score - (score if again is None else again))
+
+    def lowered(self, by: float) -> tuple[float, Interval]:
+        """The score and its interval, both lower by a handicap; a share does not fall below 0."""
+        low = self.low - by
+        return self.score - by, Interval(low=max(0.0, low) if self.low >= 0 else low, high=self.high - by)
+
 
 def bbc_cv(
     predictions: Sequence[Predictions] | Predictions,

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, func, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from tlsearch.errors import StoreError
@@ -83,7 +83,7 @@ class Store:
         return self._transactions.run(lambda c: self._begun(c, study))
 
     def define_study(self, record: StudyRecord) -> None:
-        """Add a study, or define one again that has no trials yet."""
+        """Add a study, or define one again that has no trials yet; what happened to the former one is forgotten."""
         values = {
             "config": dict(record.config),
             "definition": dict(record.definition),
@@ -96,6 +96,7 @@ class Store:
             if self._begun(c, record.name):
                 raise StoreError(f"the store {self.path} has trials of a study '{record.name}'")
             c.execute(added.on_conflict_do_update(index_elements=["name"], set_=values))
+            c.execute(delete(events).where(events.c.study == self._id(c, record.name)))
 
         self._transactions.run(work)
 
@@ -214,10 +215,6 @@ class Store:
             return [result for result in results if not record_result(c, key, result)]
 
         return self._transactions.run(work)
-
-    def add_epochs(self, study: str, seen: Sequence[EpochRecord]) -> None:
-        """Keep epochs; one that is stored already stays as it is."""
-        self.record(study, (), seen)
 
     def epochs(self, study: str) -> list[EpochRecord]:
         """All epochs, by trial, attempt, repeat, fold and epoch."""

@@ -17,7 +17,7 @@ from tlsearch.features.extract import BATCH, choose_pass
 from tlsearch.model import Prefix, load_final
 from tlsearch.records import TrialState
 from tlsearch.specs import ExportableModel
-from tlsearch.stats import score, wilson
+from tlsearch.stats import score, score_interval
 from tlsearch.work import Job, RowResult
 from tlsearch.workbench.parts import Parts
 
@@ -51,8 +51,7 @@ def score_truth(parts: Parts, job: Job, progress: Callable[[int, int], None]) ->
         progress(sum(map(len, labels)), wanted)
     y = np.concatenate(labels)
     predictions = np.concatenate(log_probs)
-    right = int((predictions.argmax(axis=1) == y).sum())
-    interval = wilson(right, len(y))
+    interval = score_interval(parts.context.metric, predictions, y)
     return RowResult.of(
         job,
         row,
@@ -61,7 +60,7 @@ def score_truth(parts: Parts, job: Job, progress: Callable[[int, int], None]) ->
         extras={
             "n": len(y),
             "score": score(parts.context.metric, predictions, y),
-            "accuracy": right / len(y),
+            "accuracy": score("accuracy", predictions, y),
             "low": interval.low,
             "high": interval.high,
         },
