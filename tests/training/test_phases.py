@@ -8,10 +8,11 @@ import pytest
 from engine_world import recipe
 from training_world import changed, fit, fitting, open_parts, state_of
 
+from tlsearch import FloatRange
 from tlsearch.errors import UnknownNameError
-from tlsearch.training.fit import Fitted, probe_recipe
+from tlsearch.training.fit import Fitted
 from tlsearch.training.loop import Inputs, NonFiniteError
-from tlsearch.training.recipe import Phase, Recipe
+from tlsearch.training.recipe import Phase, Recipe, probe_recipe
 from tlsearch.work import WorkerContext
 from tlsearch.workbench.parts import Parts
 
@@ -140,11 +141,12 @@ def test_a_batch_larger_than_the_fold_is_the_whole_fold(parts: Parts) -> None:
     assert fit(parts, recipe(batch_size=1000)).equals(fit(parts, recipe(batch_size=whole)))
 
 
-def test_a_probe_is_the_head_alone_at_default_rates_on_plain_pictures() -> None:
+def test_a_probe_is_the_head_alone_at_the_middle_of_its_rates_on_plain_pictures() -> None:
     plan = recipe(
         2, head="mlp", head_params={"hidden": 64}, augment="light", optimizer="sgd", preprocessing={"resize": "pad"}
     )
-    probe = probe_recipe(plan, learning_rate=0.003)
+    probe = probe_recipe(plan, FloatRange(1e-4, 1e-2, log=True))
     assert not probe.fine_tunes
     assert (probe.head, probe.head_params, probe.preprocessing) == (plan.head, plan.head_params, plan.preprocessing)
     assert (probe.augment, probe.optimizer, probe.epochs, probe.start) == ("none", "adamw", 10, "random")
+    assert probe.phases[0].learning_rate == pytest.approx(1e-3)

@@ -25,12 +25,10 @@ from tlsearch.search.jobs import Proposal, SpaceExhausted, next_round
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig
 from tlsearch.text import slug
-from tlsearch.training.recipe import Phase, Recipe
+from tlsearch.training.recipe import Recipe, probe_recipe
 from tlsearch.work import Job, JobKind, Row, WorkerContext
 
 ROOM = 8  # trials asked for at a time
-PROBE_EPOCHS = 10  # of the linear probes that order the backbones
-PROBE_RATE = 1e-2
 
 
 class Observer(Protocol):
@@ -186,12 +184,12 @@ class _Run:
             event.data["backbone"]: float(event.data["score"])
             for event in self._store.events(self._study, ["prepared"])
         }
+        linear = self._host.head("linear")
         for name in self._setup.record.context["backbones"]:
             if name in scores:
                 continue
-            probe = Phase(epochs=PROBE_EPOCHS, learning_rate=PROBE_RATE)
-            recipe = Recipe(backbone=name, head="linear", phases=(probe,), start="random")
-            rows = (Row(trial=-1, attempt=1, recipe=recipe),)
+            probe = probe_recipe(Recipe(backbone=name, head=linear.name, phases=()), linear.learning_rate)
+            rows = (Row(trial=-1, attempt=1, recipe=probe),)
             result = self._dispatcher.run(Job(id=job_id("prepare", slug(name)), kind=JobKind.PREPARE, rows=rows))
             if result.state is not TrialState.COMPLETED or result.score is None:
                 raise TlsearchError(f"backbone '{name}' cannot be used: {result.detail}")

@@ -24,10 +24,6 @@ from tlsearch.training.loop import (
 from tlsearch.training.optim import Group, Stepper
 from tlsearch.training.recipe import Phase, Recipe
 
-PROBE_EPOCHS = 10
-PROBE_BATCH = 32
-PROBE_WEIGHT_DECAY = 1e-4
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
@@ -123,23 +119,6 @@ def fitted(
             first += phase.epochs
         head.eval()
         yield result
-
-
-def probe_recipe(recipe: Recipe, learning_rate: float) -> Recipe:
-    """The probe of a recipe: its head alone, 10 epochs at default rates on plain features (Kumar et al. 2022,
-    arXiv:2202.10054: linear probing, then fine-tuning).
-    """
-    return Recipe(
-        backbone=recipe.backbone,
-        backbone_params=recipe.backbone_params,
-        head=recipe.head,
-        head_params=recipe.head_params,
-        preprocessing=recipe.preprocessing,
-        phases=(Phase(epochs=PROBE_EPOCHS, unfrozen=0, learning_rate=learning_rate),),
-        batch_size=PROBE_BATCH,
-        weight_decay=PROBE_WEIGHT_DECAY,
-        start="random",
-    )
 
 
 def head_state(head: nn.Sequential) -> dict[str, torch.Tensor]:

@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from tlsearch.space import FloatRange
+
 Optimizer = Literal["adamw", "sgd", "rmsprop"]
 Start = Literal["probe", "random"]
+
+PROBE_EPOCHS = 10
+PROBE_BATCH = 32
+PROBE_WEIGHT_DECAY = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +93,25 @@ class Recipe:
     def digest(self) -> str:
         """sha256 of the recipe: equal digests mean an equal proposal."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+
+def probe_recipe(recipe: Recipe, rates: FloatRange) -> Recipe:
+    """The probe of a recipe: its head alone, 10 epochs at the middle of its rates on plain features (Kumar et al.
+    2022, arXiv:2202.10054: linear probing, then fine-tuning).
+
+    Args:
+        recipe: Of any schedule: its backbone, head and preprocessing count.
+        rates: In which the head's learning rate is searched.
+    """
+    middle = (rates.low * rates.high) ** 0.5
+    return Recipe(
+        backbone=recipe.backbone,
+        backbone_params=recipe.backbone_params,
+        head=recipe.head,
+        head_params=recipe.head_params,
+        preprocessing=recipe.preprocessing,
+        phases=(Phase(epochs=PROBE_EPOCHS, unfrozen=0, learning_rate=middle),),
+        batch_size=PROBE_BATCH,
+        weight_decay=PROBE_WEIGHT_DECAY,
+        start="random",
+    )

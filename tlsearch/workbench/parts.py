@@ -24,10 +24,10 @@ from tlsearch.host import PluginHost
 from tlsearch.model import LoadedBackbone, Network, build_backbone, build_head, measure_facts
 from tlsearch.records import ModelFacts
 from tlsearch.specs import HeadSpec, Preprocessing
-from tlsearch.training.fit import Material, fitted, head_state, probe_recipe
+from tlsearch.training.fit import Material, fitted, head_state
 from tlsearch.training.loop import Fold, Inputs
 from tlsearch.training.order import derive
-from tlsearch.training.recipe import Recipe
+from tlsearch.training.recipe import Recipe, probe_recipe
 from tlsearch.work import WorkerContext
 
 ALL_DATA = -1  # the fold of a fit on every development image
@@ -67,7 +67,6 @@ class Parts:
             prefixes=Path(context.cache) / "prefixes",
             device=self.device,
             threads=context.threads,
-            deterministic=context.deterministic,
         )
         self._backbones: dict[str, LoadedBackbone] = {}
         self._providers: dict[str, FeatureProvider] = {}
@@ -213,11 +212,10 @@ class Parts:
         if key in self._probes:
             return self._probes[key], False
         began = time.monotonic()
-        rates = self.head_spec(recipe).learning_rate
         # initial weights follow from the head alone, so that all trials with this head share the probe
         seed = derive(self.context.seed, "probe", key)
         head = self.head(recipe, seed)
-        plan = probe_recipe(recipe, learning_rate=(rates.low * rates.high) ** 0.5)
+        plan = probe_recipe(recipe, self.head_spec(recipe).learning_rate)
         with fitted(plan, head, material, fold, dropout_seed=seed, on_epoch=lambda *_: None):
             state = head_state(head)
         self._probes[key] = Probe(state=state, seconds=time.monotonic() - began)
@@ -239,20 +237,9 @@ class Parts:
 
 
 def _code_digest(build: Callable[..., Any]) -> str:
-    """sha256 of the file that builds a backbone: an author changes it while name and weights stay.
-
-    Of a file in a package, of all files of that package and below: it may build with what its neighbours say.
-    """
+    """sha256 of the file that builds a backbone: an author changes it while name and weights stay."""
     code = inspect.unwrap(build.func if isinstance(build, partial) else build)
-    file = Path(inspect.getfile(code))
-    module = inspect.getmodule(code)
-    files = sorted(file.parent.rglob("*.py")) if module is not None and module.__package__ else [file]
-    digest = hashlib.sha256()
-    for source in files:
-        content = source.read_bytes()
-        digest.update(json.dumps([str(source.relative_to(file.parent)), len(content)]).encode())
-        digest.update(content)
-    return digest.hexdigest()
+    return hashlib.sha256(Path(inspect.getfile(code)).read_bytes()).hexdigest()
 
 
 def _key(*parts: Any) -> str:
