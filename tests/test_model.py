@@ -13,7 +13,7 @@ from torch import nn
 
 from tlsearch.errors import DataError, PluginError
 from tlsearch.model import LoadedBackbone, Network, Normalise, Prefix, Probabilities, build_backbone, measure_facts
-from tlsearch.specs import BackboneSpec, Preprocessing
+from tlsearch.specs import Backbone, BackboneSpec, Preprocessing
 from tlsearch.workbench.parts import Parts
 
 SMALL = next(spec for spec in engine_nets.tlsearch_backbones() if spec.name == "small")
@@ -118,6 +118,23 @@ def test_pictures_below_the_smallest_side_are_refused_with_a_side_that_works() -
 def test_a_plugin_that_builds_something_else_is_refused() -> None:
     with pytest.raises(PluginError, match="built a Linear"):
         built(replace(SMALL, build=lambda params, image_px: nn.Linear(2, 2)))  # type: ignore[arg-type,return-value]
+
+
+@pytest.mark.parametrize("layers", [[["a"], ["b"], [], ["d"]], [["a"], ["b"]]])
+def test_layer_names_that_leave_a_stage_without_one_are_refused_when_it_is_built(layers: list[list[str]]) -> None:
+    def build(params: object, image_px: int) -> Backbone:
+        return replace(engine_nets.build(SMALL.params(), image_px), layer_names=layers)
+
+    with pytest.raises(PluginError, match="layers in its 4 stages"):
+        built(replace(SMALL, build=build))
+
+
+def test_a_backbone_without_stages_is_refused() -> None:
+    def build(params: object, image_px: int) -> Backbone:
+        return replace(engine_nets.build(SMALL.params(), image_px), stages=(), layer_names=())
+
+    with pytest.raises(PluginError, match="has no stages"):
+        built(replace(SMALL, build=build))
 
 
 def test_weights_are_read_from_the_file_that_is_named(tmp_path: Path) -> None:
