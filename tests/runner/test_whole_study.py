@@ -172,6 +172,7 @@ def test_a_final_model_that_was_deleted_is_fitted_again(make_world: MakeWorld) -
         ("search.sampler=random", 'search.sampler was "tpe", is "random"'),
         ("data.views=4", "data.views was 8, is 4"),
         ("data.holdout=0.3", "data.holdout was 0.2, is 0.3"),
+        ("backbones.tiny_a.image_px=24", "backbones.tiny_a.image_px was 32, is 24"),
     ],
 )
 def test_another_study_under_the_same_name_is_refused_and_the_difference_named(
@@ -184,6 +185,41 @@ def test_another_study_under_the_same_name_is_refused_and_the_difference_named(
     assert caught.value.differences == (named,)
     assert "--new-study" in (caught.value.hint or "")
     assert world.kinds() == before
+
+
+def test_a_backbone_that_is_added_to_a_begun_study_is_refused_and_named(world: World) -> None:
+    text = world.file.read_text()
+    second = '[[backbones]]\nname = "tiny_b"\nweights = "random"\n'
+    world.file.write_text(text.replace(second, ""))
+    world.run("study.budget.trials=1")
+    world.file.write_text(text)
+    with pytest.raises(StudyChangedError) as caught:
+        world.run("study.budget.trials=1")
+    assert "backbones.tiny_b.name" in " ".join(caught.value.differences)
+
+
+def test_pictures_are_kept_as_large_as_a_baseline_prepares_them(make_world: MakeWorld) -> None:
+    world = make_world()
+    text = world.file.read_text()
+    wide = text.replace("[run]", "preprocessing = { crop_fraction = 0.8 }\n[run]")
+    world.file.write_text(wide)
+    world.run("study.budget.trials=1")
+    with world.store() as store:
+        study = store.study("tiny")
+    assert study is not None
+    assert study.context["shorter_px"] == 40
+    world.file.write_text(text)  # pictures stay as they are kept where the baseline is written anew
+    assert not world.run("study.budget.trials=1").was_complete
+    assert world.run("study.budget.trials=1").was_complete
+
+
+def test_a_baseline_that_needs_larger_pictures_than_a_begun_study_keeps_is_refused(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.run("study.budget.trials=1")
+    text = world.file.read_text()
+    world.file.write_text(text.replace("[run]", "preprocessing = { crop_fraction = 0.8 }\n[run]"))
+    with pytest.raises(StudyChangedError, match="a baseline needs pictures of 40 px, and the study keeps 32 px"):
+        world.run("study.budget.trials=1")
 
 
 def test_a_study_that_was_stopped_before_its_first_trial_may_still_be_changed(world: World) -> None:

@@ -2,24 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tlsearch.data.pixels import resize_px
 from tlsearch.data.prepare import PreparedData, prepare_data
 from tlsearch.devices import choose_devices, cpu_threads
-from tlsearch.errors import StudyChangedError, WeightsError
+from tlsearch.errors import StudyChangedError
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.records import Json, StudyRecord
+from tlsearch.runner.chosen import Chosen, choose_backbones, kept_px
 from tlsearch.search.space import SearchSpace
-from tlsearch.specs import BackboneSpec, Dataset, Preprocessing
+from tlsearch.specs import BackboneSpec, Dataset
 from tlsearch.store.store import Store
-from tlsearch.study import BackboneTable, StudyConfig, config_json, differences
-from tlsearch.weights import resolve_weights
-from tlsearch.work import BackboneChoice, WorkerContext
+from tlsearch.study import StudyConfig, config_json, differences
+from tlsearch.work import WorkerContext
 
 REPEATS = 2  # fold partitions: one to search on, one to confirm on
 ALSO_FIXED = (("search", "sampler"), ("data", "views"))  # no hash tells of these; the stored study file does
@@ -62,14 +61,6 @@ class Setup:
     contexts: tuple[WorkerContext, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """The backbones whose weights are at hand, and why the others are not among them."""
-
-    backbones: Mapping[str, BackboneChoice]
-    left_out: tuple[Mapping[str, str], ...]
-
-
 def set_up(
     config: StudyConfig,
     *,
@@ -104,7 +95,7 @@ def set_up(
     data = prepare_data(
         config.data,
         dataset,
-        shorter_px=max(_stored_px(choice) for choice in chosen.backbones.values()),
+        shorter_px=kept_px(config, stored, chosen),
         seed=config.study.seed,
         repeats=REPEATS,
         cache_dir=places.cache / "pixels",
@@ -119,7 +110,7 @@ def set_up(
         context=_context(config, data, dataset, chosen, specs, metric),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    contexts = _worker_contexts(config, data, chosen, metric, host, places, dataset_cache)
+    contexts = _worker_contexts(config, space, data, chosen, metric, host, places, dataset_cache)
     # from here on only a changed study is refused: one that cannot run must not be stored
     record = _store(store, stored, record)
     return Setup(config=config, record=record, space=space, data=data, dataset=dataset, contexts=contexts)
@@ -145,56 +136,6 @@ def _load_dataset(config: StudyConfig, host: PluginHost, cache: Path) -> Dataset
     spec = host.dataset(config.data.source)
     cache.mkdir(parents=True, exist_ok=True)
     return spec.load(spec.options(**config.data.options), cache)
-
-
-def choose_backbones(
-    config: StudyConfig, stored: StudyRecord | None, *, host: PluginHost, cache: Path, hubs: Hubs
-) -> Chosen:
-    """Resolve every backbone's weights; a study that began with some source stays with it.
-
-    Raises:
-        WeightsError: Where weights cannot be had, and the study does not say that they may be left out.
-    """
-    began_with = stored.context["backbones"] if stored else None
-    left_out = list(stored.context["left_out"]) if stored else []
-    found: dict[str, BackboneChoice] = {}
-    for table in config.backbones:
-        if began_with is not None and table.name not in began_with:
-            continue  # it was out of reach when the study began
-        wanted = began_with[table.name]["source"] if began_with and table.weights == "auto" else table.weights
-        try:
-            found[table.name] = _resolve(table, wanted, config, host=host, cache=cache, hubs=hubs)
-        except WeightsError as error:
-            if began_with is not None or config.run.on_missing_weights == "error":
-                raise
-            left_out.append({"name": table.name, "why": error.message})
-    if not found:
-        why = "; ".join(f"{missing['name']}: {missing['why']}" for missing in left_out)
-        raise WeightsError(f"no backbone's weights can be had: {why}", hint="see: tlsearch doctor")
-    return Chosen(backbones=found, left_out=tuple(left_out))
-
-
-def _resolve(
-    table: BackboneTable, wanted: str, config: StudyConfig, *, host: PluginHost, cache: Path, hubs: Hubs
-) -> BackboneChoice:
-    spec = host.backbone(table.name)
-    weights = resolve_weights(spec, wanted, cache_dir=cache / "weights", seed=config.study.seed, hubs=hubs)
-    return BackboneChoice(
-        name=table.name,
-        params=table.params,
-        image_px=table.image_px or spec.image_px,
-        source=weights.source,
-        path=str(weights.path or ""),
-        digest=weights.digest,
-        variant=weights.variant,
-        preprocessing=asdict(weights.preprocessing),
-        trained_on=weights.trained_on,
-        license=weights.license,
-    )
-
-
-def _stored_px(choice: BackboneChoice) -> int:
-    return resize_px(Preprocessing().changed(choice.preprocessing), choice.image_px)
 
 
 def _digest(value: Json) -> str:
@@ -238,6 +179,7 @@ def _context(
         "n_development": len(data.development),
         "n_holdout": len(data.holdout),
         "folds": max(data.folds[0]) + 1,
+        "shorter_px": data.store.shorter_px,
         "root": str(dataset.root),
         "source": config.data.source,
         "notes": list(data.notes),
@@ -266,6 +208,7 @@ def _refuse_change(stored: StudyRecord, now: StudyRecord) -> None:
 
 def _worker_contexts(
     config: StudyConfig,
+    space: SearchSpace,
     data: PreparedData,
     chosen: Chosen,
     metric: str,
@@ -274,8 +217,6 @@ def _worker_contexts(
     dataset_cache: Path,
 ) -> tuple[WorkerContext, ...]:
     devices = choose_devices(config.run.devices)
-    unfrozen = config.search.unfrozen
-    depths = unfrozen.values if hasattr(unfrozen, "values") else range(int(unfrozen.low), int(unfrozen.high) + 1)
     return tuple(
         WorkerContext(
             study=config.study.name,
@@ -291,7 +232,7 @@ def _worker_contexts(
             backbones=chosen.backbones,
             augments=config.search.augment,
             views=config.data.views,
-            unfrozen=tuple(int(depth) for depth in depths),
+            unfrozen=tuple(int(depth) for depth in space.dimension("unfrozen").values()),
             device=device,
             threads=max(1, cpu_threads() // len(devices)),
             cache=str(places.cache),
