@@ -24,6 +24,18 @@ from tlsearch.records import Json, ModelFacts
 from tlsearch.specs import Backbone, BackboneSpec, ExportableModel, HeadSpec, Preprocessing
 
 
+FINAL_KEYS = {  # of final.json, for building the network anew
+    "backbone",
+    "classes",
+    "digest",
+    "feature_dim",
+    "image_px",
+    "preprocessing",
+    "recipe",
+    "temperature",
+}
+
+
 class Normalise(nn.Module):
     """uint8 pictures `(N, S, S, 3)` to what a network was trained on, float32 `(N, 3, S, S)`."""
 
@@ -216,18 +228,52 @@ def load_final(folder: Path, host: PluginHost) -> ExportableModel:
     Raises:
         WeightsError: Where a file is missing, damaged or of another shape.
     """
+    final = _description(folder)
+    weights = folder / "model.safetensors"
     try:
-        final = json.loads((folder / "final.json").read_text())
-        digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    except (OSError, ValueError) as error:
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    except OSError as error:
         raise WeightsError(f"the final model in {folder} cannot be read: {error}") from error
     if digest != final["digest"]:
         raise WeightsError(
             f"the final model in {folder} is damaged: its sha256 is {digest[:12]}…, not {final['digest'][:12]}…",
             hint="run the study again: it fits the final model anew",
         )
+    network, model = _built(final, host)
+    try:
+        network.load_state_dict(load_file(weights))
+    except RuntimeError as error:  # torch's only type for weights that do not fit
+        raise WeightsError(
+            f"the final model in {folder} does not fit what its plugins build now: {str(error).splitlines()[0]}",
+            hint=f"'{final['backbone']['name']}' or '{final['recipe']['head']}' changed since the run: run it again",
+        ) from error
+    return model
+
+
+def build_final(folder: Path, host: PluginHost) -> ExportableModel:
+    """Build what `load_final` reads, with random weights.
+
+    Raises:
+        WeightsError: Where the description is missing or damaged.
+    """
+    return _built(_description(folder), host)[1]
+
+
+def _description(folder: Path) -> Mapping[str, Json]:
+    try:
+        final: Mapping[str, Json] = json.loads((folder / "final.json").read_text())
+        missing = FINAL_KEYS - final.keys()
+    except (OSError, ValueError, AttributeError) as error:
+        raise WeightsError(f"the final model in {folder} cannot be read: {error}") from error
+    if missing:
+        raise WeightsError(f"the final model in {folder} cannot be read: final.json lacks {', '.join(sorted(missing))}")
+    return final
+
+
+def _built(final: Mapping[str, Json], host: PluginHost) -> tuple[Network, ExportableModel]:
+    """The network with random weights, and the model that holds it."""
     choice, recipe = final["backbone"], final["recipe"]
-    spec = host.backbone(choice["name"])
+    spec, head_spec = host.backbone(choice["name"]), host.head(recipe["head"])
     backbone = build_backbone(
         spec,
         params=recipe["backbone_params"],
@@ -237,32 +283,21 @@ def load_final(folder: Path, host: PluginHost) -> ExportableModel:
         seed=0,
     ).backbone
     classes = tuple(final["classes"])
-    head_spec = host.head(recipe["head"])
     head = build_head(
-        head_spec,
-        params=recipe["head_params"],
-        feature_dim=final["feature_dim"],
-        classes=len(classes),
-        seed=0,
+        head_spec, params=recipe["head_params"], feature_dim=final["feature_dim"], classes=len(classes), seed=0
     )
     preprocessing = Preprocessing().changed(final["preprocessing"])
-    network = Network(preprocessing, backbone, head, pools=head_spec.input == "features")
-    try:
-        network.load_state_dict(load_file(folder / "model.safetensors"))
-    except RuntimeError as error:  # torch's only type for weights that do not fit
-        raise WeightsError(
-            f"the final model in {folder} does not fit what its plugins build now: {str(error).splitlines()[0]}",
-            hint=f"'{choice['name']}' or '{recipe['head']}' changed since the study ran: run it again",
-        ) from error
-    network.eval()
-    return ExportableModel(
+    pools = head_spec.input == "features"
+    network = Network(preprocessing, backbone, head, pools=pools).eval()
+    model = ExportableModel(
         network=Probabilities(network, final["temperature"]).eval(),
         backbone=backbone,
         head=head,
-        pools=head_spec.input == "features",
+        pools=pools,
         framework=spec.framework,
         preprocessing=preprocessing,
         temperature=final["temperature"],
         image_px=final["image_px"],
         classes=classes,
     )
+    return network, model

@@ -67,6 +67,7 @@ class Parts:
             prefixes=Path(context.cache) / "prefixes",
             device=self.device,
             threads=context.threads,
+            deterministic=context.deterministic,
         )
         self._backbones: dict[str, LoadedBackbone] = {}
         self._providers: dict[str, FeatureProvider] = {}
@@ -237,9 +238,20 @@ class Parts:
 
 
 def _code_digest(build: Callable[..., Any]) -> str:
-    """sha256 of the file that builds a backbone: an author changes it while name and weights stay."""
+    """sha256 of the file that builds a backbone: an author changes it while name and weights stay.
+
+    Of a file in a package, of all files of that package and below: it may build with what its neighbours say.
+    """
     code = inspect.unwrap(build.func if isinstance(build, partial) else build)
-    return hashlib.sha256(Path(inspect.getfile(code)).read_bytes()).hexdigest()
+    file = Path(inspect.getfile(code))
+    module = inspect.getmodule(code)
+    files = sorted(file.parent.rglob("*.py")) if module is not None and module.__package__ else [file]
+    digest = hashlib.sha256()
+    for source in files:
+        content = source.read_bytes()
+        digest.update(json.dumps([str(source.relative_to(file.parent)), len(content)]).encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def _key(*parts: Any) -> str:
