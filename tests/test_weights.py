@@ -12,7 +12,8 @@ import pytest
 
 from tlsearch import BackboneSpec, PackageLocation, Preprocessing, UrlLocation, WeightsError, WeightsSource
 from tlsearch.errors import UnknownNameError
-from tlsearch.weights import Hubs, resolve_weights
+from tlsearch.hubs import Hubs
+from tlsearch.weights import resolve_weights
 from tlsearch_backbones.efficientnet_lite import tlsearch_backbones
 
 CONTENT = b"weights of a small network" * 1000

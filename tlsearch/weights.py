@@ -1,6 +1,5 @@
 """Where weights come from: a source's name, "auto", "random" or a file becomes one verified file. Loads no torch."""
 
-import difflib
 import os
 import re
 from collections.abc import Sequence
@@ -15,8 +14,7 @@ from filelock import FileLock, Timeout
 from tlsearch.errors import UnknownNameError, WeightsError
 from tlsearch.hubs import Hubs
 from tlsearch.specs import BackboneSpec, PackageLocation, Preprocessing, UrlLocation, WeightsSource
-
-__all__ = ["Hubs", "ResolvedWeights", "resolve_weights"]
+from tlsearch.text import did_you_mean
 
 LOCK_TIMEOUT_S = 900.0  # another process downloads the same file
 MIN_DIGITS = 8  # of a published prefix of a sha256
@@ -72,9 +70,8 @@ def resolve_weights(spec: BackboneSpec, wanted: str, *, cache_dir: Path, seed: i
     if path.suffix or len(path.parts) > 1 or path.exists():
         return _users_file(spec, path)
     known = [*(source.name for source in spec.weights), "auto", "random"]
-    close = difflib.get_close_matches(wanted, known, n=1)
     raise UnknownNameError(
-        f"backbone '{spec.name}' has no weights '{wanted}'" + (f"; did you mean '{close[0]}'?" if close else ""),
+        f"backbone '{spec.name}' has no weights '{wanted}'{did_you_mean(wanted, known)}",
         hint=f"one of {', '.join(known)}, or the path of a file",
     )
 

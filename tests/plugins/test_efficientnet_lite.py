@@ -11,8 +11,9 @@ from PIL import Image
 from torch import nn
 
 from tlsearch import Backbone
+from tlsearch.hubs import Hubs
 from tlsearch.model import Normalise
-from tlsearch.weights import Hubs, ResolvedWeights, resolve_weights
+from tlsearch.weights import ResolvedWeights, resolve_weights
 from tlsearch_backbones.efficientnet_lite import tlsearch_backbones
 
 SPEC = tlsearch_backbones()[0]
