@@ -26,6 +26,7 @@ class Fault:
 
     place: str  # a key path such as "search.epochs.low", or "12:5" for a line and column
     message: str
+    wants_text: bool = False  # whether a text belongs there, and something else was found
 
 
 class StudyFileError(TlsearchError):

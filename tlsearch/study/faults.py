@@ -111,7 +111,8 @@ def _faults(
             found.append(Fault(place=where, message=f"unknown{meant}"))
         else:
             key = getattr(_cause(group[0]), "key", "")
-            found.append(Fault(place=f"{where}.{key}" if key else where, message=_message(group)))
+            text = any(details["type"] == "string_type" for details in group)
+            found.append(Fault(place=f"{where}.{key}" if key else where, message=_message(group), wants_text=text))
     return found
 
 

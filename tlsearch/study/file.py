@@ -10,7 +10,7 @@ from tlsearch.study.arrange import arrange, name_backbones
 from tlsearch.study.checks import check_against_plugins
 from tlsearch.study.faults import read_model
 from tlsearch.study.tables import BackboneTable, StudyConfig
-from tlsearch.study.text import apply_overrides, read_toml
+from tlsearch.study.text import apply_overrides, quoted, read_toml
 
 DEFAULT_BACKBONES = ("mobilenet_v2", "efficientnet_lite0")  # small, and one has its weights on every machine
 
@@ -24,16 +24,22 @@ def load_study(path: Path, *, overrides: Sequence[str] = (), host: PluginHost) -
 
     Args:
         path: A TOML file.
-        overrides: `KEY=VALUE`, as `--set` gives them; values are TOML, bare words are texts.
+        overrides: `KEY=VALUE`, as `--set` gives them; values are TOML, bare words are texts, and so is whatever is
+            typed for a key that wants one: `data.path=2024`.
         host: Whose plugins the file may name.
 
     Raises:
         StudyFileError: With every fault of the file.
     """
-    raw = read_toml(path)
-    name_backbones(raw)  # so that an override finds their keys
-    apply_overrides(raw, overrides)
-    return check_study(raw, str(path), host)
+    given = list(overrides)
+    while True:
+        try:
+            return check_study(_tables(path, given), str(path), host)
+        except StudyFileError as refused:
+            as_texts = quoted(given, {fault.place for fault in refused.faults if fault.wants_text})
+            if as_texts == given:
+                raise
+            given = as_texts  # which may bring another fault to light
 
 
 def check_study(raw: dict[str, Any], file: str, host: PluginHost) -> StudyConfig:
@@ -53,6 +59,13 @@ def check_study(raw: dict[str, Any], file: str, host: PluginHost) -> StudyConfig
     if faults or config is None:
         raise StudyFileError(file, faults)
     return _completed(config, host)
+
+
+def _tables(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    raw = read_toml(path)
+    name_backbones(raw)  # so that an override finds their keys
+    apply_overrides(raw, overrides)
+    return raw
 
 
 def _fill_backbones(raw: dict[str, Any]) -> None:

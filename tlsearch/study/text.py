@@ -1,9 +1,10 @@
 """The words of a study file before they mean anything: TOML, and `--set KEY=VALUE` on top of it."""
 
 import datetime
+import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,21 @@ def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> None:
             faults.append(Fault(place=key, message=str(error.args[0])))
     if faults:
         raise StudyFileError("--set", faults)
+
+
+def quoted(overrides: Sequence[str], keys: Container[str]) -> list[str]:
+    """The overrides, with what was typed for some keys as texts where TOML reads a number, true or false."""
+    found = []
+    for override in overrides:
+        key, _, value = override.partition("=")
+        bare = key.strip() in keys and isinstance(_value(value.strip()), int | float)
+        found.append(f"{key}={toml_text(value.strip())}" if bare else override)
+    return found
+
+
+def toml_text(text: str) -> str:
+    """A text as TOML writes it; JSON's escapes are TOML's, but for the delete character."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _refusal(path: Path, message: str, *, place: str = "", hint: str | None = None) -> StudyFileError:
