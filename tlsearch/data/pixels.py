@@ -21,7 +21,8 @@ from tlsearch.data import pillow_rules
 from tlsearch.data.decoding import ProgressCallback, content_digests, decode_all, quiet_pillow
 from tlsearch.data.pillow_rules import PictureError, shrink
 from tlsearch.devices import cpu_threads
-from tlsearch.errors import DataError, StoreError
+from tlsearch.disk import writing
+from tlsearch.errors import DataError
 from tlsearch.specs import Preprocessing
 
 __all__ = ["PixelStore", "ProgressCallback", "decode", "fit", "resize_px", "shrink"]
@@ -123,13 +124,8 @@ class PixelStore:
                 return cls.open(folder)
             except DataError:
                 shutil.rmtree(folder)  # our own cache is damaged: it is made anew
-        try:
+        with writing(folder_root):  # files of ours: what is wrong with a picture is told as its failure
             _make(folder, files, content, shorter_px, threads, progress)
-        except OSError as error:  # of ours alone: what is wrong with a file is told as its failure
-            raise StoreError(
-                f"cannot write the decoded pictures to {folder_root}: {error.strerror or error}",
-                hint="make room there, or the folder writable, then run the same command again",
-            ) from error
         return cls.open(folder)
 
     @classmethod

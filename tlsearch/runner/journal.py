@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tlsearch.errors import StoreError
+from tlsearch.disk import writing
 from tlsearch.records import Event, Json
 from tlsearch.store.store import Store
 
@@ -26,7 +26,8 @@ class Journal:
         self._study = study
         self._began = began
         self._used_before = used_seconds(store.events(study))
-        log.parent.mkdir(parents=True, exist_ok=True)
+        with writing(log.parent):
+            log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
 
     @property
@@ -51,14 +52,8 @@ class Journal:
             StoreError: Where the file cannot be written.
         """
         line = json.dumps({"at": datetime.now(UTC).isoformat(), "kind": kind, **data})
-        try:
-            with self._log.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            raise StoreError(
-                f"cannot write {self._log}: {error.strerror or error}",
-                hint="make room on the disk, or the folder writable, then run the same command again",
-            ) from error
+        with writing(self._log), self._log.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
 def used_seconds(events: Iterable[Event]) -> float:

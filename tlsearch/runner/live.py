@@ -7,9 +7,9 @@ from typing import Protocol
 
 from tlsearch.progress import EndedTrial, LiveState, RunningTrial
 from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
-from tlsearch.runner.journal import Journal
-from tlsearch.runner.setup import Setup
+from tlsearch.runner.journal import used_seconds
 from tlsearch.store.store import Store
+from tlsearch.study import StudyConfig
 from tlsearch.training.recipe import Recipe
 from tlsearch.work import Job, JobKind, Progress
 
@@ -17,25 +17,29 @@ TOLD_A_SECOND = 10
 REMEMBERED = 100
 
 
-class Watching(Protocol):
-    """Who is told where the run stands."""
+class Observer(Protocol):
+    """Who watches a run: a terminal, a test, a program."""
 
     def progress(self, state: LiveState) -> None:
-        """Where the run stands."""
+        """Where the run stands; called often."""
+
+    def notice(self, text: str) -> None:
+        """What a person must not miss."""
 
 
 class Live:
     """What a live view shows, kept up to date from what the run does.
 
     Args:
-        setup: Of the study.
+        config: The study.
         store: Its truth, from which earlier runs are counted.
-        journal: Knows the time used.
         observer: Told at most ten times a second, and at once where a phase begins or a trial ends.
+        began: When the run did, of the monotonic clock.
     """
 
-    def __init__(self, setup: Setup, *, store: Store, journal: Journal, observer: Watching) -> None:
-        self._setup, self._store, self._journal, self._observer = setup, store, journal, observer
+    def __init__(self, config: StudyConfig, *, store: Store, observer: Observer, began: float) -> None:
+        self._config, self._store, self._observer, self._began = config, store, observer, began
+        self._metric: str = config.study.metric or "accuracy"
         self._phase = ""
         self._activity = Progress(text="")
         self._hits = self._misses = 0
@@ -45,7 +49,10 @@ class Live:
         self._search_began = time.monotonic()
         self._told = 0.0
         self._jobs: Mapping[str, Job] = {}
-        self._records = store.trials(setup.record.name)
+        study = config.study.name
+        begun = store.has_trials(study)  # without one the study is defined anew, and its time counted from now
+        self._records = store.trials(study) if begun else []
+        self._used_before = used_seconds(store.events(study)) if begun else 0.0
 
     def phase(self, name: str) -> None:
         """A part of the run begins."""
@@ -53,6 +60,19 @@ class Live:
         if name == "search":
             self._search_began = time.monotonic()
         self._tell()
+
+    def stored(self, metric: str) -> None:
+        """The study is in the store: what its scores mean, and what earlier runs of it took, is known."""
+        self._metric = metric
+        self._used_before = used_seconds(self._store.events(self._config.study.name))
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """Pictures are read, before there are workers."""
+        self.working(Progress(text=what, done=done, total=total))
+
+    def notice(self, text: str) -> None:
+        """What a person must not miss."""
+        self._observer.notice(text)
 
     def working(self, progress: Progress) -> None:
         """A worker says what it is doing."""
@@ -66,7 +86,7 @@ class Live:
 
     def ended(self, record: TrialRecord) -> None:
         """A trial ended."""
-        self._records = self._store.trials(self._setup.record.name)
+        self._records = self._store.trials(self._config.study.name)
         self._ended.append(_ended(record))
         self._ended_count += 1
         self._tell()
@@ -85,14 +105,14 @@ class Live:
         done = [r for r in self._records if r.state is TrialState.COMPLETED and r.kind is not TrialKind.BASELINE]
         best = max(done, key=lambda record: (record.score or 0.0, -record.number), default=None)
         minutes = (self._told - self._search_began) / 60
-        budget = self._setup.config.study.budget
+        budget = self._config.study.budget
         self._observer.progress(
             LiveState(
                 phase=self._phase,
-                metric=self._setup.record.context["metric"],
+                metric=self._metric,
                 trials_done=len(counted),
                 trials_budget=budget.trials,
-                seconds_used=self._journal.used_seconds,
+                seconds_used=self._used_before + self._told - self._began,
                 seconds_budget=budget.time_s,
                 best=_ended(best) if best else None,
                 running=tuple(self._running()),

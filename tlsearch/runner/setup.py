@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tlsearch.data.pixels import ProgressCallback
 from tlsearch.data.prepare import PreparedData, prepare_data
 from tlsearch.devices import choose_devices, cpu_threads
+from tlsearch.disk import writing
 from tlsearch.errors import StudyChangedError
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
@@ -69,6 +71,7 @@ def set_up(
     places: Places,
     hubs: Hubs,
     notice: Callable[[str], None],
+    progress: ProgressCallback | None = None,
 ) -> Setup:
     """Resolve and check all that a study needs, before anything is trained.
 
@@ -79,10 +82,12 @@ def set_up(
         places: Where files are kept.
         hubs: The run's.
         notice: Told what a person must not miss.
+        progress: Told what is done with how many pictures of how many.
 
     Raises:
         WeightsError: Where weights cannot be had, and the study does not say that they may be left out.
         DataError: Where the data cannot be used.
+        StoreError: Where the cache cannot be written.
         StudyChangedError: Where the store knows another study under this name.
     """
     stored = _begun(store, config.study.name)
@@ -99,6 +104,7 @@ def set_up(
         seed=config.study.seed,
         repeats=REPEATS,
         cache_dir=places.cache / "pixels",
+        progress=progress,
     )
     metric = config.study.metric or ("balanced_accuracy" if data.class_ratio > SKEWED else "accuracy")
     specs = [host.backbone(name) for name in chosen.backbones]
@@ -134,7 +140,8 @@ def _store(store: Store, begun: StudyRecord | None, now: StudyRecord) -> StudyRe
 
 def _load_dataset(config: StudyConfig, host: PluginHost, cache: Path) -> Dataset:
     spec = host.dataset(config.data.source)
-    cache.mkdir(parents=True, exist_ok=True)
+    with writing(cache):
+        cache.mkdir(parents=True, exist_ok=True)
     return spec.load(spec.options(**config.data.options), cache)
 
 

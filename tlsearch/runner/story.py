@@ -5,19 +5,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol
 
 from tlsearch.errors import StoreError, TlsearchError
 from tlsearch.execution.executor import Executor
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
-from tlsearch.progress import LiveState
 from tlsearch.records import EpochRecord, TrialRecord, TrialState
 from tlsearch.runner.budget import out_of_time, was_stopped, why_complete
 from tlsearch.runner.closing import Closing
 from tlsearch.runner.dispatch import POLL_S, Dispatcher, Watcher, job_id
 from tlsearch.runner.journal import Journal
-from tlsearch.runner.live import Live
+from tlsearch.runner.live import Live, Observer
 from tlsearch.runner.proposals import as_record, first_jobs
 from tlsearch.runner.setup import Places, Setup, set_up
 from tlsearch.search.baselines import baselines_left_out
@@ -29,16 +27,6 @@ from tlsearch.training.recipe import Recipe, probe_recipe
 from tlsearch.work import Job, JobKind, Row, WorkerContext
 
 ROOM = 8  # trials asked for at a time
-
-
-class Observer(Protocol):
-    """Who watches a run: a terminal, a test, a program."""
-
-    def progress(self, state: LiveState) -> None:
-        """Where the run stands; called often."""
-
-    def notice(self, text: str) -> None:
-        """What a person must not miss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +72,12 @@ def run_study(
         TlsearchError: Each kind says what is wrong and what to do.
     """
     began = time.monotonic()
-    setup = set_up(config, host=host, store=store, places=places, hubs=hubs, notice=observer.notice)
+    live = Live(config, store=store, observer=observer, began=began)
+    live.phase("data")
+    setup = set_up(
+        config, host=host, store=store, places=places, hubs=hubs, notice=observer.notice, progress=live.preparing
+    )
+    live.stored(setup.record.context["metric"])
     ended = why_complete(setup, store)
     if ended is not None:
         return Outcome(study=config.study.name, was_complete=True, why=ended)
@@ -94,7 +87,7 @@ def run_study(
     journal.event("phase_timed", phase="data", seconds=time.monotonic() - began)
     executor = make_executor(setup.contexts)
     try:
-        run = _Run(setup, host=host, store=store, journal=journal, executor=executor, observer=observer, places=places)
+        run = _Run(setup, host=host, store=store, journal=journal, executor=executor, live=live, places=places)
         why = run.through(was_stopped=stopped)
     except BaseException as error:
         if not isinstance(error, TlsearchError):
@@ -126,14 +119,13 @@ class _Run:
         store: Store,
         journal: Journal,
         executor: Executor,
-        observer: Observer,
+        live: Live,
         places: Places,
     ) -> None:
         self._setup, self._host, self._store, self._journal = setup, host, store, journal
-        self._executor, self._observer = executor, observer
+        self._executor, self._live = executor, live
         self._study = setup.record.name
         self._noticed: set[str] = set()
-        self._live = Live(setup, store=store, journal=journal, observer=observer)
         self._dispatcher = Dispatcher(
             store=store,
             study=self._study,
@@ -256,7 +248,7 @@ class _Run:
         for text in texts:
             if text not in self._noticed:
                 self._noticed.add(text)
-                self._observer.notice(text)
+                self._live.notice(text)
                 self._journal.event("notice", text=text)
 
     @contextlib.contextmanager
