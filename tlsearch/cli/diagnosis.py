@@ -5,7 +5,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -41,15 +41,23 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackboneState:
-    """One backbone; usable where one of its sources is."""
+    """One backbone, and where its weights are.
+
+    Args:
+        name: The backbone's name.
+        sources: All of them, whichever is wanted.
+        wanted: As a study file says it: "auto", a source's name, "random" or a user's own file.
+    """
 
     name: str
     sources: tuple[SourceState, ...]
+    wanted: str = "auto"
 
     @property
     def usable(self) -> bool:
-        """Whether a run gets weights for it."""
-        return any(source.state != "missing" for source in self.sources)
+        """Whether a run gets the wanted weights; random ones and a user's own file need no source."""
+        able = [source.state != "missing" for source in self.sources if self.wanted in ("auto", source.name)]
+        return any(able) if able or self.wanted == "auto" else True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +88,22 @@ def look_at_machine() -> Machine:
     )
 
 
-def look_for_weights(host: PluginHost, names: Iterable[str]) -> tuple[BackboneState, ...]:
-    """Where the weights of some backbones are, or could be had."""
+def look_for_weights(host: PluginHost, wanted: Mapping[str, str]) -> tuple[BackboneState, ...]:
+    """Where the weights of some backbones are, or could be had.
+
+    Args:
+        host: With the plugins of the backbones.
+        wanted: For each backbone by its name what `BackboneState.wanted` says.
+    """
     hubs = Hubs(offline=True)
     answers = Answers() if not Hubs().offline else None
     return tuple(
         BackboneState(
             name=name,
             sources=tuple(_state(host.backbone(name), source, hubs, answers) for source in host.backbone(name).weights),
+            wanted=weights,
         )
-        for name in names
+        for name, weights in wanted.items()
     )
 
 

@@ -1,6 +1,7 @@
 """`tlsearch doctor`: what this machine can search with, and what a study would lack on it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,15 +11,19 @@ from rich.console import Console
 
 from tlsearch.cli.diagnosis import BackboneState, Machine, look_at_machine, look_for_weights
 from tlsearch.cli.output import line, out, plain_table, print_json
+from tlsearch.cli.places import refuse_run_among_photos
 from tlsearch.cli.plugins import plugin_json, show_left_out
 from tlsearch.data.source import check_dataset
-from tlsearch.errors import TlsearchError
+from tlsearch.devices import choose_devices
+from tlsearch.disk import writing
+from tlsearch.errors import TlsearchError, WeightsError
 from tlsearch.host import PluginHost
 from tlsearch.paths import cache_root
 from tlsearch.study import StudyConfig, load_study
 
 NARROW = 80  # columns
 CHECK_FAILED = 5  # the exit code of a check that did not pass
+SET_IT = "tlsearch doctor STUDY.toml --set KEY=VALUE"
 STYLES = {"here": "green", "reachable": "cyan", "missing": "yellow"}
 
 
@@ -38,11 +43,14 @@ def doctor_command(
 
     Downloads nothing. Ends with exit code 5 where a plugin is broken, or the study cannot run as it is.
     """
+    if settings and study is None:
+        raise TlsearchError("--set changes a value of a study file, and none is named", hint=SET_IT)
     host = PluginHost.load(files=plugins or ())
     config = None if study is None else load_study(study, overrides=settings or (), host=host)
     machine = look_at_machine()
-    names = list(host.backbones()) if config is None else [table.name for table in config.backbones]
-    weights = look_for_weights(host, names)
+    known = dict.fromkeys(host.backbones(), "auto")
+    wanted = known if config is None else {table.name: table.weights for table in config.backbones}
+    weights = look_for_weights(host, wanted)
     data, lacking = ("", []) if config is None else _look_at_study(config, host, weights)
     problems = [*(str(plugin) for plugin in host.broken), *lacking]
     if as_json:
@@ -55,26 +63,42 @@ def doctor_command(
 
 def _look_at_study(config: StudyConfig, host: PluginHost, weights: Sequence[BackboneState]) -> tuple[str, list[str]]:
     """What a study's data are, in one line, and what keeps it from running here."""
-    usable = {backbone.name for backbone in weights if backbone.usable}
-    # random weights and a user's own file need no source
-    usable |= {t.name for t in config.backbones if t.weights not in _sources(host, t.name) and t.weights != "auto"}
-    without = [table.name for table in config.backbones if table.name not in usable]
-    problems = []
-    if without and (config.run.on_missing_weights == "error" or not usable):
-        problems.append(f"no weights in reach for {', '.join(without)}")
+    data, problems = "", list[str]()
+    with _noted(problems):
+        _check_weights(config, weights)
+    with _noted(problems):
+        choose_devices(config.run.devices)
+    with _noted(problems):
+        refuse_run_among_photos(config)
+    with _noted(problems):
+        data = _data(config, host)
+    return data, problems
+
+
+@contextmanager
+def _noted(problems: list[str]) -> Iterator[None]:
+    """Add what is refused, and the way out."""
+    try:
+        yield
+    except TlsearchError as error:
+        problems.append(f"{error.message}; {error.hint}" if error.hint else error.message)
+
+
+def _check_weights(config: StudyConfig, weights: Sequence[BackboneState]) -> None:
+    without = [backbone for backbone in weights if not backbone.usable]
+    if without and (config.run.on_missing_weights == "error" or len(without) == len(weights)):
+        told = [b.name if b.wanted == "auto" else f"{b.name} from '{b.wanted}'" for b in without]
+        raise WeightsError(f"no weights in reach for {', '.join(told)}")
+
+
+def _data(config: StudyConfig, host: PluginHost) -> str:
     spec = host.dataset(config.data.source)
     folder = cache_root() / "datasets" / spec.name
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        dataset = spec.load(spec.options.model_validate(config.data.options), folder)
-        check_dataset(dataset)
-    except TlsearchError as error:
-        return "", [*problems, f"{error.message}; {error.hint}" if error.hint else error.message]
-    return f"{len(dataset.images)} pictures in {len(dataset.classes)} classes in {dataset.root}", problems
-
-
-def _sources(host: PluginHost, backbone: str) -> set[str]:
-    return {source.name for source in host.backbone(backbone).weights}
+    dataset = spec.load(spec.options.model_validate(config.data.options), folder)
+    check_dataset(dataset)
+    return f"{len(dataset.images)} pictures in {len(dataset.classes)} classes in {dataset.root}"
 
 
 def _as_json(

@@ -1,5 +1,6 @@
 """`tlsearch export-best`: the final model as a bundle that runs without tlsearch."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -91,7 +92,8 @@ def show(report: "BundleReport", console: Console) -> None:
     for name, reason in report.left_out:
         console.print(line((f"no {name}: {reason}", "dim")))
     if PROGRAM in report.manifest.files:
-        console.print(line(f"next: tlsearch predict {report.folder} PICTURE..."))
+        command = shlex.join(["tlsearch", "predict", str(report.folder)])
+        console.print(line(f"next: {command} PICTURE..."), soft_wrap=True)
 
 
 def holdout_words(holdout: HoldoutScore) -> str:

@@ -1,6 +1,5 @@
 """`tlsearch init`: a commented study file for a folder of photos."""
 
-import json
 import os
 import shlex
 import tomllib
@@ -11,12 +10,14 @@ from typing import Annotated
 import typer
 
 from tlsearch.cli.output import line, out, plain_table
+from tlsearch.cli.places import refuse_among_photos, to_folder_above
 from tlsearch.data.source import check_dataset
 from tlsearch.errors import DataError, Fault, StudyFileError
 from tlsearch.host import PluginHost
-from tlsearch.paths import cache_root
+from tlsearch.paths import RUNS, cache_root
 from tlsearch.specs import Dataset
 from tlsearch.study import DEFAULT_BACKBONES, check_study
+from tlsearch.study.text import toml_text
 from tlsearch.text import safe, slug
 
 SKEWED = 3  # the largest class over the smallest, above which accuracy misleads
@@ -36,6 +37,7 @@ def init_command(
     dataset = _look(photos, host)
     study = name or photos.resolve().name or "photos"
     target = to or Path("studies") / f"{slug(study)}.toml"
+    _refuse_among_photos(dataset.root, target)
     if target.exists() and not force:
         raise StudyFileError(str(target), [Fault(place="", message="is there already")], hint="--force overwrites it")
     text = study_text(study, photos, dataset, target, host)
@@ -57,21 +59,21 @@ def study_text(study: str, photos: Path, dataset: Dataset, target: Path, host: P
     counts = _counts(dataset)
     skewed = max(counts.values()) > SKEWED * min(counts.values())
     others = ", ".join(name for name in host.backbones() if name not in DEFAULT_BACKBONES)
-    backbones = "\n".join(f"[[backbones]]\nname = {_toml(name)}\n" for name in DEFAULT_BACKBONES)
+    backbones = "\n".join(f"[[backbones]]\nname = {toml_text(name)}\n" for name in DEFAULT_BACKBONES)
     return f"""\
 # {len(dataset.images)} pictures in {len(counts)} classes: {_each(counts)}
-#   tlsearch run {_comment(target)}
+#   tlsearch run {_comment(shlex.quote(str(target)))}
 # Any value can be changed there as well, such as: --set search.epochs.high=5
 
 [study]
-name = {_toml(study)}
+name = {toml_text(study)}
 metric = "{"balanced_accuracy" if skewed else "accuracy"}" # accuracy | balanced_accuracy | macro_f1 | log_loss
 budget = {{ trials = 60, time = "10m" }} # whichever comes first; time is the sum over all runs
 seed = 0
 
 [data]
 source = "folder"
-path = {_toml(str(photos))} # relative to where the command runs
+path = {toml_text(str(photos))} # relative to where the command runs
 {_split_text(dataset)}
 # group_by = '(?P<group>.+)_\\d+' # pictures whose names give one group stay on one side of every split
 bad_images = "error" # or "skip": leave out what cannot be read, up to 5 % a class
@@ -112,6 +114,14 @@ def _look(photos: Path, host: PluginHost) -> Dataset:
     return dataset
 
 
+def _refuse_among_photos(root: Path, target: Path) -> None:
+    """Refuse a study file, or a place to run it from, in the folder of the photos."""
+    command = shlex.join(["tlsearch", "init", root.name])
+    above = f"run it from the folder above: {to_folder_above(root)} && {command}"
+    refuse_among_photos(root, RUNS, hint=above)
+    refuse_among_photos(root, target, hint="name a file elsewhere with --out FILE")
+
+
 def _counts(dataset: Dataset) -> dict[str, int]:
     found = Counter(image.label for image in dataset.images)
     return {name: found[label] for label, name in enumerate(dataset.classes)}
@@ -132,13 +142,8 @@ def _split_text(dataset: Dataset) -> str:
     )
 
 
-def _toml(text: str) -> str:
-    """A TOML string; JSON's escapes are TOML's, but for the delete character."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _comment(text: object) -> str:
-    return safe(str(text))
+def _comment(text: str) -> str:
+    return safe(text)
 
 
 def _write(target: Path, text: str) -> None:

@@ -12,9 +12,10 @@ from rich.text import Text
 from tlsearch.progress import EndedTrial, LiveState
 from tlsearch.records import TrialState
 from tlsearch.report.charts import gauge
-from tlsearch.report.text import Words, duration, plural
+from tlsearch.report.text import Words, duration, number, plural
 
 REPAINTS_A_SECOND = 4
+QUIET_S = 30.0  # after which a line says what is being done, where nothing is repainted
 WIDE = 72  # columns from which gauges are long
 SHOWN_RUNNING = 4
 SHOWN_ENDED = 5
@@ -28,7 +29,7 @@ class LiveView:
         console: Where to.
         title: The study's name.
         live: Whether to repaint; None: where the console is a terminal that can. Otherwise each trial and each phase
-            becomes one line.
+            becomes one line, and after half a minute without any one says what is being done.
         clock: Seconds, monotonic; time goes on between two updates.
     """
 
@@ -47,6 +48,7 @@ class LiveView:
         self._state: LiveState | None = None
         self._told_at = 0.0
         self._printed: set[int] = set()
+        self._printed_at = 0.0
         self._repaints = can_repaint if live is None else live
         self._live = Live(
             get_renderable=self._draw,
@@ -81,11 +83,17 @@ class LiveView:
             return
         words = self._words(state)
         if before is None or before.phase != state.phase:
-            self._console.print(_stamped(state, words.text(state.phase)), soft_wrap=True)
+            self._print(state, words.text(state.phase))
         for trial in state.ended:
             if trial.number not in self._printed:
                 self._printed.add(trial.number)
-                self._console.print(_stamped(state, _ended_line(trial, state, words)), soft_wrap=True)
+                self._print(state, _ended_line(trial, state, words))
+        if state.activity and self._told_at - self._printed_at >= QUIET_S:
+            self._print(state, _activity_line(state, words))
+
+    def _print(self, state: LiveState, text: Text) -> None:
+        self._printed_at = self._told_at
+        self._console.print(_stamped(state, text), soft_wrap=True)
 
     def notice(self, text: str) -> None:
         """Print a message that stays."""
@@ -208,6 +216,11 @@ def _ended_line(trial: EndedTrial, state: LiveState, words: Words) -> Text:
     done = f"{state.trials_done} of {state.trials_budget} trials"
     line.append_text(words.text(f" {_what(trial)}, {duration(trial.seconds)}; {done}{best}"))
     return line
+
+
+def _activity_line(state: LiveState, words: Words) -> Text:
+    done = f", {number(state.activity_done)} of {number(state.activity_total)}" if state.activity_total else ""
+    return words.text(f"{state.activity}{done}")
 
 
 def _outcome(trial: EndedTrial, words: Words, *, width: int = 0) -> Text:

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from tlsearch.cli.output import line, out, plain_table, print_json
 from tlsearch.errors import DataError
@@ -13,6 +15,8 @@ from tlsearch.export.predict_template import MODEL_FILE, Classifier, PredictErro
 from tlsearch.export.predict_template import line as one_line
 
 TABLE_WIDTH = 80  # columns below which a line a picture reads better than a folded table
+GAP = 2  # columns between two of a table
+HEADINGS = ("shows", "", "or")
 
 
 def predict_command(
@@ -26,7 +30,7 @@ def predict_command(
     if as_json:
         print_json(items)
     else:
-        _show(items, out())
+        show(items, out())
     unreadable = [item for item in items if "error" in item]
     if unreadable:
         told = "; ".join(item["error"] for item in unreadable[:3])
@@ -54,17 +58,39 @@ def predict(bundle: Path, images: list[Path], *, top: int = 3) -> list[dict[str,
     return [answer(classifier, image, top) for image in images]
 
 
-def _show(items: list[dict[str, Any]], console: Console) -> None:
+def show(items: list[dict[str, Any]], console: Console) -> None:
+    """Print what `predict` returned: a table whose answers stay whole, or a line a picture where there is no room."""
     known = [item for item in items if "error" not in item]
     if console.width < TABLE_WIDTH:
         for item in known:
             console.print(line(one_line(item)))
         return
-    table = plain_table("picture", "shows", "", "or")
-    for item in known:
-        first, *others = item["top"]
-        rest = ", ".join(f"{entry['label']} {100 * entry['probability']:.1f} %" for entry in others)
-        share = f"{100 * first['probability']:.1f} %"
-        table.add_row(line(item["image"]), line((first["label"], "bold")), share, line((rest, "dim")))
+    table = plain_table("picture", *HEADINGS)
+    answers = [_answer(item) for item in known]
+    headed = zip(map(line, HEADINGS), *answers, strict=True)
+    taken = sum(GAP + max(cell.cell_len for cell in column) for column in headed)
+    room = max(console.width - taken, console.width // 3)
+    dots = "..." if console.options.ascii_only else "…"
+    for item, cells in zip(known, answers, strict=True):
+        table.add_row(_last_cells(line(item["image"]).plain, room, dots), *cells)
     if table.row_count:
         console.print(table)
+
+
+def _answer(item: dict[str, Any]) -> tuple[Text, ...]:
+    """What a picture shows, how surely, and what else it may be."""
+    first, *others = (_named(entry) for entry in item["top"])
+    return line((first[0], "bold")), line(first[1]), line((", ".join(map(" ".join, others)), "dim"))
+
+
+def _named(entry: dict[str, Any]) -> tuple[str, str]:
+    return entry["label"], f"{100 * entry['probability']:.1f} %"
+
+
+def _last_cells(path: str, room: int, dots: str) -> Text:
+    """A path's end, which tells pictures apart, in at most so many columns."""
+    if cell_len(path) <= room:
+        return Text(path)
+    while cell_len(dots + path) > room:
+        path = path[1:]
+    return Text(dots + path)

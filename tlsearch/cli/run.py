@@ -14,7 +14,9 @@ import typer
 
 from tlsearch.cli.live import LiveView
 from tlsearch.cli.output import err, line, out
+from tlsearch.cli.places import refuse_run_among_photos
 from tlsearch.cli.studies import STORE_VARIABLE, study_lock
+from tlsearch.disk import writing
 from tlsearch.errors import StoppedError
 from tlsearch.execution.local import LocalExecutor
 from tlsearch.execution.lock import StudyLock
@@ -27,9 +29,11 @@ from tlsearch.report.terminal import render
 from tlsearch.runner import Outcome, Places, run_study
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig, load_study
+from tlsearch.study.text import toml_text
 from tlsearch.work import WorkerContext
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NAMES_OF_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+SIGNALS = tuple(signal.Signals[name] for name in NAMES_OF_SIGNALS if hasattr(signal, name))
 OUT_OF_TIME = "the search ended when its time was used up; a larger study.budget.time continues it"
 SHOW_CURSOR = b"\x1b[?25h"
 
@@ -50,8 +54,11 @@ def run_command(
 ) -> None:
     """Search, choose and fit; the same command continues where an earlier run stopped."""
     files = tuple(plugins or ())
-    changed = [*(overrides or []), *([f"study.name={new_study}"] if new_study else [])]
-    with _stopped_by_signals(_command(study, changed, store, files)):
+    changed = [*(overrides or []), *([f"study.name={toml_text(new_study)}"] if new_study else [])]
+    named = ["--new-study", new_study] if new_study else []
+    named += [part for override in overrides or [] for part in ("--set", override)]
+    again = shlex.join(["tlsearch", "run", str(study), *named, *_places_options(store, files)])
+    with _stopped_by_signals(again):
         _run(study, changed, store, files)
 
 
@@ -61,11 +68,14 @@ def _run(study: Path, overrides: Sequence[str], store: str | None, plugins: tupl
     host = PluginHost.load(files=plugins)
     config = load_study(study, overrides=overrides, host=host)
     folder = run_folder(config.study.name)
-    url = store or os.environ.get(STORE_VARIABLE) or config.run.store or f"sqlite:///{folder / DATABASE}"
-    folder.mkdir(parents=True, exist_ok=True)
+    usual = f"sqlite:///{folder / DATABASE}"
+    url = store or os.environ.get(STORE_VARIABLE) or config.run.store or usual
+    refuse_run_among_photos(config)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with StudyLock(study_lock(url, config.study.name)), Store.open(url) as opened:
         outcome = _run_live(config, host=host, store=opened, places=_places(folder, plugins))
-        _tell(outcome, opened)
+        _tell(outcome, opened, _places_options(None if url == usual else url, plugins))
 
 
 def _run_live(config: StudyConfig, *, host: PluginHost, store: Store, places: Places) -> Outcome:
@@ -98,7 +108,7 @@ class _Shown:
         self._view.notice(text)
 
 
-def _tell(outcome: Outcome, store: Store) -> None:
+def _tell(outcome: Outcome, store: Store, options: Sequence[str]) -> None:
     console = out()
     if outcome.was_complete:
         console.print(line(f"study '{outcome.study}' is complete: nothing is left to run, and nothing was repeated"))
@@ -106,7 +116,7 @@ def _tell(outcome: Outcome, store: Store) -> None:
     console.print()
     if outcome.why == "time":
         console.print(line(OUT_OF_TIME))
-    export = shlex.join(["tlsearch", "export-best", outcome.study, "--to"])
+    export = shlex.join(["tlsearch", "export-best", outcome.study, *options, "--to"])
     console.print(line("next: ", (f"{export} DIR", "bold")), soft_wrap=True)
 
 
@@ -114,12 +124,10 @@ def _places(folder: Path, files: tuple[Path, ...]) -> Places:
     return Places(folder=folder, cache=cache_root(), plugins=tuple(file.resolve() for file in files))
 
 
-def _command(study: Path, overrides: Sequence[str], store: str | None, plugins: Sequence[Path]) -> str:
-    """The command that continues the study, as a shell reads it."""
-    options = [part for override in overrides for part in ("--set", override)]
-    options += ["--store", store] if store else []
-    options += [part for file in plugins for part in ("--plugin", str(file))]
-    return shlex.join(["tlsearch", "run", str(study), *options])
+def _places_options(store: str | None, plugins: Sequence[Path]) -> list[str]:
+    """What a later command needs to find the same store and plugins."""
+    options = ["--store", store] if store else []
+    return options + [part for file in plugins for part in ("--plugin", str(file))]
 
 
 class _Signalled(BaseException):
