@@ -1,14 +1,15 @@
 """Where a command takes STUDY: a TOML file, a name under `runs/`, or nothing for the newest run."""
 
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tlsearch.errors import StoreError, UnknownNameError
-from tlsearch.paths import DATABASE, newest_run, run_folder
+from tlsearch.errors import Fault, StoreError, StudyFileError, UnknownNameError
+from tlsearch.paths import DATABASE, RUNS, newest_run, run_folder
 from tlsearch.store.sqlite import sqlite_path
 from tlsearch.store.store import Store
+from tlsearch.study.text import read_toml
 from tlsearch.text import did_you_mean, safe, slug
 
 RUN_IT = "start one with tlsearch run STUDY.toml"
@@ -37,6 +38,7 @@ def find_study(study: str | None, store: str | None = None) -> StoredStudy:
 
     Raises:
         UnknownNameError: Where there is no such run.
+        StudyFileError: Where a study file cannot be read, or names no study.
         StoreError: Where the store cannot be read.
     """
     url = store or os.environ.get(STORE_VARIABLE)
@@ -79,13 +81,20 @@ def _named(study: str | None) -> tuple[str | None, Path | None, str | None]:
 
 
 def _read(path: Path) -> tuple[str, str | None]:
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        return str(tables["study"]["name"]), tables.get("run", {}).get("store")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnknownNameError(f"{path} is no study file: {type(error).__name__}: {error}") from error
+    """A study file's name and store. Its other faults are for `run` to tell: what is stored can be told regardless."""
+    tables = read_toml(path)
+    name, store = _text(tables, "study", "name"), _text(tables, "run", "store")
+    if not name:
+        raise StudyFileError(str(path), [Fault(place="study.name", message="a text in quotes is required")])
+    return name, store
+
+
+def _text(tables: dict[str, Any], table: str, key: str) -> str | None:
+    inner = tables.get(table)
+    value = inner.get(key) if isinstance(inner, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def _close(name: str) -> str:
-    known = [folder.name for folder in run_folder(name).parent.glob("*") if folder.is_dir()]
+    known = [path.parent.name for path in RUNS.glob(f"*/{DATABASE}") if path.is_file()]
     return did_you_mean(name, known)
