@@ -25,9 +25,8 @@ def test_a_layer_inside_a_stage_cuts_before_it_and_the_last_one_after(layer: str
 
 
 def test_an_unknown_layer_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(UnknownNameError, match="no such layer") as caught:
+    with pytest.raises(UnknownNameError, match="no such layer; did you mean 'block_2_conv'"):
         frozen_stages(SMALL, unfrozen=None, freeze_until="block_2_conf")
-    assert caught.value.hint == "did you mean 'block_2_conv'?"
 
 
 def test_a_layer_like_no_other_is_refused_with_the_range_of_names() -> None:

@@ -1,10 +1,10 @@
 """How deep a backbone is frozen: from the depth or the layer that a recipe names to a cut."""
 
-import difflib
 from collections.abc import Sequence
 
 from tlsearch.errors import UnknownNameError
 from tlsearch.specs import Backbone
+from tlsearch.text import did_you_mean
 
 
 def frozen_stages(backbone: Backbone, *, unfrozen: int | None, freeze_until: str | None) -> int:
@@ -26,10 +26,9 @@ def frozen_stages(backbone: Backbone, *, unfrozen: int | None, freeze_until: str
         if freeze_until in layers:
             return index + 1 if _ends_stage(freeze_until, layers) else index
     known = [layer for layers in names for layer in layers]
-    close = difflib.get_close_matches(freeze_until, known, n=1)
     raise UnknownNameError(
-        f"freeze_until = '{freeze_until}': the backbone has no such layer",
-        hint=f"did you mean '{close[0]}'?" if close else f"its layers run from '{known[0]}' to '{known[-1]}'",
+        f"freeze_until = '{freeze_until}': the backbone has no such layer{did_you_mean(freeze_until, known)}",
+        hint=f"its layers run from '{known[0]}' to '{known[-1]}'",
     )
 
 

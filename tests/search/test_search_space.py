@@ -3,7 +3,7 @@ from search_world import BACKBONES, HEADS, SET, config, space_of
 
 from tlsearch import Choice, FloatRange
 from tlsearch.errors import StudyFileError
-from tlsearch.search import SearchSpace, differences
+from tlsearch.search import SearchSpace
 from tlsearch.search.sampler import Asker
 
 ALL_NAMES = {
@@ -139,16 +139,6 @@ def test_digest_does_not_change_with_budget_or_baselines() -> None:
     grown = config(trials=400, baselines=[{"name": "theirs", "backbone": "small"}])
 
     assert space_of(grown).digest() == space_of(config()).digest()
-
-
-def test_differences_name_what_changed() -> None:
-    before, now = space_of(config()), space_of(config(search={"epochs": {"low": 2, "high": 10}}), BACKBONES[:2])
-
-    assert differences(before.describe(), before.describe()) == []
-    changed = differences(before.describe(), now.describe())
-    assert "epochs was 2 to 20 and is now 2 to 10" in changed
-    assert "backbone was small, middle, large and is now small, middle" in changed
-    assert "large.width was 0.5, 1.0 and is now not there" in changed
 
 
 def test_all_names_that_nobody_knows_are_told_at_once() -> None:

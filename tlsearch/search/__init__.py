@@ -4,7 +4,7 @@ from tlsearch.search.baselines import baseline_recipe, baselines_left_out
 from tlsearch.search.importance import parameter_importance
 from tlsearch.search.jobs import Proposal, SpaceExhausted, next_round
 from tlsearch.search.racing import prune_threshold
-from tlsearch.search.space import SearchSpace, differences
+from tlsearch.search.space import SearchSpace
 
 __all__ = [
     "Proposal",
@@ -12,7 +12,6 @@ __all__ = [
     "SpaceExhausted",
     "baseline_recipe",
     "baselines_left_out",
-    "differences",
     "next_round",
     "parameter_importance",
     "prune_threshold",

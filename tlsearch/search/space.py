@@ -170,7 +170,7 @@ class SearchSpace:
         return {name: said[name] for name, d in counting.items() if not d.fixed}
 
     def describe(self) -> dict[str, Json]:
-        """Every name with its range as plain JSON, for storing and for telling what changed."""
+        """Every name with its range as plain JSON: what `digest` is made of."""
         return {"metric": self.metric, **{d.name: d.describe() for d in self.dimensions}}
 
     def digest(self) -> str:
@@ -195,23 +195,3 @@ class SearchSpace:
             for d in self.dimensions
             if d.when is not None and d.when.on == owner and d.name in values
         }
-
-
-def differences(stored: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:
-    """What changed between two descriptions, one line each."""
-    changed = []
-    for name in dict.fromkeys((*stored, *now)):
-        old, new = stored.get(name), now.get(name)
-        if old != new:
-            changed.append(f"{name} was {_told(old)} and is now {_told(new)}")
-    return changed
-
-
-def _told(described: Json) -> str:
-    if described is None:
-        return "not there"
-    if not isinstance(described, dict):
-        return str(described)
-    if "choices" in described:
-        return ", ".join(map(str, described["choices"]))
-    return f"{described['low']} to {described['high']}{' (log)' if described['log'] else ''}"

@@ -1,7 +1,7 @@
 """A study: one TOML file as checked values, with every default in it and every fault reported at once."""
 
 from tlsearch.study.file import DEFAULT_BACKBONES, check_study, load_study
-from tlsearch.study.identity import config_from_json, config_json, definition, differences
+from tlsearch.study.identity import config_from_json, config_json, differences
 from tlsearch.study.tables import (
     Augment,
     BackboneTable,
@@ -34,7 +34,6 @@ __all__ = [
     "check_study",
     "config_from_json",
     "config_json",
-    "definition",
     "differences",
     "load_study",
     "read_range",

@@ -1,6 +1,5 @@
 """Which study a file describes: its JSON, what may not change between runs, and what did."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 
@@ -21,22 +20,6 @@ def config_from_json(data: Mapping[str, Json]) -> StudyConfig:
     return StudyConfig.model_validate_json(json.dumps(data), by_alias=False, by_name=True)
 
 
-def definition(config: StudyConfig) -> dict[str, str]:
-    """sha256 of each part that may not change between runs: "data", "metric", "seed", "backbones".
-
-    The search adds "space", the digest of all its ranges.
-    """
-    tables = config_json(config)
-    study = tables["study"]
-    parts = {
-        "data": tables["data"],
-        "metric": study["metric"],
-        "seed": study["seed"],
-        "backbones": tables["backbones"],
-    }
-    return {name: _digest(part) for name, part in parts.items()}
-
-
 def differences(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
     """What makes two studies different ones, by key path: `search.epochs.high was 10, is 5`.
 
@@ -51,10 +34,6 @@ def differences(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
         if was != now:
             changed.append(f"{key} was {_words(was)}, is {_words(now)}")
     return changed
-
-
-def _digest(part: Json) -> str:
-    return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
 
 
 def _flat(value: Json, place: str = "") -> Iterator[tuple[str, Json]]:
