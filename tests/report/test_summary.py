@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tlsearch.records import FailureReason, TrialKind, TrialState
-from tlsearch.report.summary import to_json
+from tlsearch.report.as_json import to_json
 from tlsearch.stats import Verdict, score
 
 Records = Any  # the conftest's
@@ -45,6 +45,7 @@ def test_a_cheaper_one_than_the_best_is_never_promised_to_do_better_than_it_did_
     assert to_json(summary)["best"]["score"] == pytest.approx(0.92)
 
     gains = [baseline.gain.value for baseline in summary.baselines]
+    assert [one["gain"]["value"] for one in to_json(summary)["baselines"]] == gains
     finished.choose(max(finished.predictions, key=lambda number: finished.trials[number].score or 0.0))
     of_the_best = [baseline.gain.value for baseline in finished.summary().baselines]
     handicap = best.estimate.score - best.score
@@ -234,12 +235,15 @@ def test_importance_is_read_as_the_run_left_it(finished: Records) -> None:
 def test_json_is_exactly_what_programs_may_rely_on(finished: Records) -> None:
     open_holdout(finished, trial=13)
     printed = json.loads(json.dumps(to_json(finished.summary()), allow_nan=False))
-    assert list(printed) == ["study", "metric", "trials", "backbones", "best", "baselines", "holdout", "seconds"]
+    measured = ["truth", "holdout"]
+    assert list(printed) == ["study", "metric", "trials", "backbones", "best", "baselines", *measured, "seconds"]
     assert printed["trials"] == {"counted": 15, "completed": 12, "pruned": 1, "failed": 2, "running": 1}
     keys = ["trial", "backbone", "weights", "head", "freeze_depth", "unfrozen", "params", "score", "interval"]
     assert list(printed["best"]) == keys
-    assert list(printed["baselines"][0]) == ["name", *keys]
-    assert list(printed["holdout"]) == ["n", "accuracy", "score", "interval"]
+    assert list(printed["baselines"][0]) == ["name", *keys, "gain"]
+    assert printed["baselines"][0]["gain"]["verdict"] == "better"
+    for pictures in measured:
+        assert list(printed[pictures]) == ["n", "accuracy", "score", "interval"]
     low, high = printed["best"]["interval"]
     assert low < printed["best"]["score"] < high
 

@@ -9,7 +9,7 @@ from tlsearch.cli.studies import StoredStudy, find_study
 from tlsearch.errors import NothingCompletedError
 from tlsearch.holdout import final_folder, open_holdout
 from tlsearch.report.load import load_summary
-from tlsearch.report.summary import to_json
+from tlsearch.report.as_json import to_json
 from tlsearch.report.terminal import render
 from tlsearch.store.store import Store
 

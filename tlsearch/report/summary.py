@@ -1,19 +1,17 @@
-"""Records to numbers: a study's summary, and the same as one JSON object."""
+"""Records to numbers: a study's summary."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tlsearch.records import ConfirmationRecord, Event, Json, StudyRecord, TrialRecord
+from tlsearch.records import ConfirmationRecord, Event, StudyRecord, TrialRecord
 from tlsearch.report import findings, verdict
 from tlsearch.report.entries import counts, entry, failures
 from tlsearch.report.evidence import Evidence
-from tlsearch.report.values import DataSummary, Entry, Summary
-from tlsearch.stats import Interval
+from tlsearch.report.values import DataSummary, Summary
 
-__all__ = ["Summary", "summarise", "to_json"]
+__all__ = ["Summary", "summarise"]
 
 LEADERBOARD = 10
 
@@ -70,37 +68,6 @@ def summarise(
     )
 
 
-def to_json(summary: Summary) -> dict[str, Json]:
-    """What `tlsearch report --json` prints: one object that a program may rely on."""
-    best, holdout = summary.best, summary.holdout
-    return {
-        "study": summary.study,
-        "metric": summary.metric,
-        "trials": {
-            "counted": summary.trials.counted,
-            "completed": summary.trials.completed,
-            "pruned": summary.trials.pruned,
-            "failed": summary.trials.failed,
-            "running": summary.trials.running,
-        },
-        "backbones": list(summary.completed_backbones),
-        "best": None if best is None else _entry_json(best.entry, best.score, best.interval),
-        "baselines": [
-            {"name": one.entry.name, **_entry_json(one.entry, one.entry.score, one.entry.interval)}
-            for one in summary.baselines
-        ],
-        "holdout": None
-        if holdout is None
-        else {
-            "n": holdout.n,
-            "accuracy": _number(holdout.accuracy),
-            "score": _number(holdout.score),
-            "interval": _interval_json(holdout.interval),
-        },
-        "seconds": dict(summary.seconds),
-    }
-
-
 def _data(study: StudyRecord) -> DataSummary:
     context = study.context
     return DataSummary(
@@ -111,26 +78,3 @@ def _data(study: StudyRecord) -> DataSummary:
         notes=tuple(str(note) for note in context.get("notes", ())),
         findings=context.get("findings", {}),
     )
-
-
-def _entry_json(shown: Entry, score: float | None, interval: Interval | None) -> dict[str, Json]:
-    return {
-        "trial": shown.trial,
-        "backbone": shown.backbone,
-        "weights": shown.weights,
-        "head": shown.head,
-        "freeze_depth": shown.freeze_depth,
-        "unfrozen": shown.unfrozen,
-        "params": dict(shown.params),
-        "score": _number(score),
-        "interval": _interval_json(interval),
-    }
-
-
-def _interval_json(interval: Interval | None) -> list[float | None] | None:
-    return None if interval is None else [_number(interval.low), _number(interval.high)]
-
-
-def _number(value: float | None) -> float | None:
-    # JSON knows no NaN and no infinity
-    return None if value is None or not math.isfinite(value) else value
