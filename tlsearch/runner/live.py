@@ -50,7 +50,7 @@ class Live:
         self._told = 0.0
         self._jobs: Mapping[str, Job] = {}
         study = config.study.name
-        begun = store.has_trials(study)  # without one the study is defined anew, and its time counted from now
+        begun = store.has_trials(study)  # without one it may become another study
         self._records = store.trials(study) if begun else []
         self._used_before = used_seconds(store.events(study)) if begun else 0.0
 

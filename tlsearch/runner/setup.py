@@ -130,7 +130,11 @@ def _begun(store: Store, study: str) -> StudyRecord | None:
 def _store(store: Store, begun: StudyRecord | None, now: StudyRecord) -> StudyRecord:
     """Make the store know the study as it is now; refuse what may not change once it has begun."""
     if begun is None:
-        store.define_study(now)
+        former = store.study(now.name)
+        if former is None or former.definition != now.definition:
+            store.define_study(now)
+        else:  # stopped before its first trial: what was prepared still holds
+            store.update_study(now.name, config=now.config, context=now.context)
         return now
     _refuse_change(begun, now)
     context = {**begun.context, "root": now.context["root"]}  # the same pictures may lie elsewhere now
