@@ -143,6 +143,14 @@ def test_a_model_without_one_of_its_files_is_refused(context: WorkerContext, mis
         load(folder)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"backbone": {}, "recipe": {}}'])
+def test_a_model_whose_description_says_too_little_is_refused(context: WorkerContext, content: str) -> None:
+    folder = Path(fit_final(context, recipe()).extras["folder"])
+    (folder / "final.json").write_text(content)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load(folder)
+
+
 def test_a_model_whose_plugin_builds_another_network_now_is_refused(context: WorkerContext, tmp_path: Path) -> None:
     folder = Path(fit_final(context, recipe()).extras["folder"])
     plugin = tmp_path / "changed.py"

@@ -223,8 +223,9 @@ def test_a_pass_that_a_trial_has_to_wait_for_is_told(context: WorkerContext) -> 
     StudyBench(context).run(job(row(recipe(None, epochs=1))), events.append)  # trains from the pixels on
     kinds = [type(event).__name__ for event in events]
     assert kinds == ["Progress"] * kinds.count("Progress") + ["EpochRecord"] * 2 + ["RowResult"]
-    progress = [event for event in events if isinstance(event, Progress)]
-    assert (progress[-1].text, progress[-1].done, progress[-1].total) == ("small", DEVELOPMENT, DEVELOPMENT)
+    *_, done, over = (event for event in events if isinstance(event, Progress))
+    assert done == Progress(text="small", done=DEVELOPMENT, total=DEVELOPMENT)
+    assert over.text == ""
 
 
 def test_single_precision_is_kept_whole_on_every_gpu(context: WorkerContext) -> None:

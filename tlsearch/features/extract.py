@@ -164,7 +164,7 @@ def choose_pass(
     onnx_file: Path,
     device: torch.device,
     threads: int,
-    deterministic: bool = False,
+    deterministic: bool,
 ) -> tuple[str, Pass]:
     """The faster way for this many passes, by measured rates.
 

@@ -197,6 +197,7 @@ class FeatureProvider:
             onnx_file=self._exported,
             device=self._device,
             threads=self._threads,
+            deterministic=False,  # else nothing is left to choose
         )
 
     def _ready_pass(self) -> Pass:

@@ -107,7 +107,14 @@ class Scorer:
         return self._completed(row, scores, time.monotonic() - began - scores.probe_seconds)
 
     def _material(self, row: Row) -> Material:
-        return self._parts.material(row.recipe, shown(self._emit, row.recipe.backbone))
+        show = shown(self._emit, row.recipe.backbone)
+
+        def progress(done: int, total: int) -> None:
+            show(done, total)
+            if done == total:
+                self._emit(Progress(text=""))  # the row trains again: epochs and results tell of that
+
+        return self._parts.material(row.recipe, progress)
 
     def _fine_tune(self, row: Row, fold: Fold, material: Material, scores: Scores) -> None:
         recipe = row.recipe

@@ -103,7 +103,13 @@ def _predictor(
     prefix = Prefix(model.preprocessing, model.backbone, () if pools else (stages,), pooled=pools)
     file = Path(parts.context.models) / f"{name}.prefix"
     _, run = choose_pass(
-        prefix, sample, passes=wanted, onnx_file=file, device=parts.device, threads=parts.context.threads
+        prefix,
+        sample,
+        passes=wanted,
+        onnx_file=file,
+        device=parts.device,
+        threads=parts.context.threads,
+        deterministic=parts.context.deterministic,
     )
     file.unlink(missing_ok=True)  # of this one model: the session holds what it read
     head = model.head.to(parts.device)
