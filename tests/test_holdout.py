@@ -7,6 +7,7 @@ import pytest
 
 from tlsearch.errors import BusyError, TlsearchError
 from tlsearch.execution.lock import StudyLock
+from tlsearch.final_files import DESCRIPTION, NEEDED
 from tlsearch.holdout import open_holdout, recorded_holdout
 from tlsearch.records import StudyRecord
 from tlsearch.store.store import Store
@@ -26,7 +27,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def final_model(folder: Path, digest: str, n: int = len(LABELS)) -> Path:
     """A final model whose first two sealed answers are wrong."""
     folder.mkdir()
-    (folder / "final.json").write_text(json.dumps({"digest": digest, "trial": 4}))
+    description = dict.fromkeys(NEEDED) | {"digest": digest, "trial": 4}
+    (folder / DESCRIPTION).write_text(json.dumps(description))
     answers = np.array(LABELS)
     answers[: len(LABELS) - RIGHT] ^= 1
     log_probs = np.log(np.where(np.eye(2)[answers] == 1, 0.9, 0.1)).astype(np.float32)[:n]

@@ -1,4 +1,4 @@
-"""Which devices this machine has, told without loading torch."""
+"""Which devices this machine has, and how a process that computes is started; told without loading torch."""
 
 import os
 import platform
@@ -10,6 +10,11 @@ from typing import Literal
 from tlsearch.errors import DeviceError
 
 DRIVER_TIMEOUT_S = 20.0
+
+# Activations of tens of megabytes come and go with every layer. glibc gives each back to the system and faults it in
+# again, page by page: that took four fifths of an inference pass at 300 px, and a third of a training step
+# (docs/design.md). Other C libraries don't read these; who sets them has the last word.
+KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2 << 30), "MALLOC_TOP_PAD_": str(64 << 20)}
 
 
 def find_devices() -> tuple[str, ...]:
@@ -44,6 +49,11 @@ def choose_devices(wanted: Literal["auto"] | Sequence[str]) -> tuple[str, ...]:
 def cpu_threads() -> int:
     """Cores that this process may use; more threads than cores are slower."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def computing_environment() -> dict[str, str]:
+    """This process's environment for one that is started to compute: what is decided before a framework is imported."""
+    return {**KEEP_FREED_MEMORY, **os.environ, "KERAS_BACKEND": "torch"}
 
 
 def _cuda_gpus() -> int:

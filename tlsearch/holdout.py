@@ -1,26 +1,17 @@
 """The holdout: opened once, under the study's lock, for one final model."""
 
 import contextlib
-import hashlib
-import io
-import json
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tlsearch.errors import StoreError, TlsearchError
 from tlsearch.execution.lock import StudyLock
+from tlsearch.final_files import SEALED, read_answers, read_final
 from tlsearch.records import Event, StudyRecord
 from tlsearch.stats import score, score_interval
 from tlsearch.store.store import Store
 
-WEIGHTS = "model.safetensors"
-ANSWERS = "development.npz"
-SEALED = "holdout.npz"
 OPENED = "holdout_opened"
 
 
@@ -49,19 +40,6 @@ class HoldoutScore:
     final: str
     trial: int
     opened: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedAnswers:
-    """A final model's answers as the run saved them.
-
-    Args:
-        index: Of each picture in the pixel store.
-        log_probs: float32 `(n, C)`.
-    """
-
-    index: NDArray[np.int64]
-    log_probs: NDArray[np.float32]
 
 
 def open_holdout(store: Store, study: str, final_folder: Path, lock_path: Path | None) -> HoldoutScore | None:
@@ -115,45 +93,6 @@ def recorded_holdout(store: Store, study: str, digest: str) -> HoldoutScore | No
         if event.data["final"] == digest:
             return _from_event(event)
     return None
-
-
-def read_final(folder: Path) -> dict[str, Any]:
-    """Read a final model's final.json; raises TlsearchError where there is none."""
-    try:
-        final: dict[str, Any] = json.loads((folder / "final.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TlsearchError(
-            f"the final model in {folder} cannot be read: {error}", hint="run the study again: it fits the model anew"
-        ) from error
-    return final
-
-
-def is_sound(folder: Path) -> bool:
-    """Whether a final model's files are all there and whole; a run fits the model anew where they are not.
-
-    The sealed answers are checked too: whether they can be read, never what they say.
-    """
-    try:
-        digest = read_final(folder)["digest"]
-        for name in (ANSWERS, SEALED):
-            read_answers(folder / name)
-        with (folder / WEIGHTS).open("rb") as weights:
-            found = hashlib.file_digest(weights, "sha256").hexdigest()
-    except (TlsearchError, OSError, KeyError, TypeError):
-        return False
-    return bool(found == digest)
-
-
-def read_answers(path: Path) -> SavedAnswers:
-    """Read `development.npz` or, after the opening, `holdout.npz`; raises TlsearchError where it is damaged."""
-    try:
-        # through memory: of a damaged file numpy leaves the handle open
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            return SavedAnswers(index=arrays["index"], log_probs=arrays["log_probs"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise TlsearchError(
-            f"{path} cannot be read: {error}", hint="run the study again: it fits the final model anew"
-        ) from error
 
 
 def _score(record: StudyRecord, final: dict[str, Any], folder: Path) -> dict[str, Any]:

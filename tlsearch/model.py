@@ -4,36 +4,23 @@ The policy: a backbone is always in inference mode, also where its weights are t
 statistics included, and a fine-tuned suffix keeps the statistics that it was pretrained with.
 """
 
-import hashlib
 import inspect
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tlsearch.errors import DataError, WeightsError
+from tlsearch.final_files import read_final, read_weights
 from tlsearch.freezing import layer_names
 from tlsearch.host import PluginHost
 from tlsearch.plugin_contract import check_backbone
 from tlsearch.records import Json, ModelFacts
 from tlsearch.specs import Backbone, BackboneSpec, ExportableModel, HeadSpec, Preprocessing
-
-
-FINAL_KEYS = {  # of final.json, for building the network anew
-    "backbone",
-    "classes",
-    "digest",
-    "feature_dim",
-    "image_px",
-    "preprocessing",
-    "recipe",
-    "temperature",
-}
 
 
 class Normalise(nn.Module):
@@ -228,20 +215,10 @@ def load_final(folder: Path, host: PluginHost) -> ExportableModel:
     Raises:
         WeightsError: Where a file is missing, damaged or of another shape.
     """
-    final = _description(folder)
-    weights = folder / "model.safetensors"
-    try:
-        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    except OSError as error:
-        raise WeightsError(f"the final model in {folder} cannot be read: {error}") from error
-    if digest != final["digest"]:
-        raise WeightsError(
-            f"the final model in {folder} is damaged: its sha256 is {digest[:12]}…, not {final['digest'][:12]}…",
-            hint="run the study again: it fits the final model anew",
-        )
+    final, weights = read_final(folder), read_weights(folder)
     network, model = _built(final, host)
     try:
-        network.load_state_dict(load_file(weights))
+        network.load_state_dict(load(weights))
     except RuntimeError as error:  # torch's only type for weights that do not fit
         raise WeightsError(
             f"the final model in {folder} does not fit what its plugins build now: {str(error).splitlines()[0]}",
@@ -256,18 +233,7 @@ def build_final(folder: Path, host: PluginHost) -> ExportableModel:
     Raises:
         WeightsError: Where the description is missing or damaged.
     """
-    return _built(_description(folder), host)[1]
-
-
-def _description(folder: Path) -> Mapping[str, Json]:
-    try:
-        final: Mapping[str, Json] = json.loads((folder / "final.json").read_text())
-        missing = FINAL_KEYS - final.keys()
-    except (OSError, ValueError, AttributeError) as error:
-        raise WeightsError(f"the final model in {folder} cannot be read: {error}") from error
-    if missing:
-        raise WeightsError(f"the final model in {folder} cannot be read: final.json lacks {', '.join(sorted(missing))}")
-    return final
+    return _built(read_final(folder), host)[1]
 
 
 def _built(final: Mapping[str, Json], host: PluginHost) -> tuple[Network, ExportableModel]:

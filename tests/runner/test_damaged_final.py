@@ -5,7 +5,8 @@ from pathlib import Path
 
 from runner_world import World
 
-from tlsearch.holdout import final_folder, is_sound
+from tlsearch.final_files import is_sound
+from tlsearch.holdout import final_folder
 
 FILES = ("model.safetensors", "development.npz", "holdout.npz", "final.json")
 

@@ -8,8 +8,8 @@ from tlsearch.cli.output import out, print_json
 from tlsearch.cli.studies import StoredStudy, find_study
 from tlsearch.errors import NothingCompletedError
 from tlsearch.holdout import final_folder, open_holdout
-from tlsearch.report.load import load_summary
 from tlsearch.report.as_json import to_json
+from tlsearch.report.load import load_summary
 from tlsearch.report.terminal import render
 from tlsearch.store.store import Store
 

@@ -11,13 +11,9 @@ import threading
 from collections.abc import Mapping
 from typing import IO, Any
 
+from tlsearch.devices import computing_environment
 from tlsearch.execution.log import CappedLog
 from tlsearch.records import FailureReason
-
-# Activations of tens of megabytes come and go with every layer. glibc gives each back to the system and faults it in
-# again, page by page: that took four fifths of an inference pass at 300 px, and a third of a training step
-# (docs/design.md). Other C libraries don't read these; who sets them has the last word.
-KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2 << 30), "MALLOC_TOP_PAD_": str(64 << 20)}
 
 CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
 
@@ -116,12 +112,10 @@ class WorkerProcess:
 def _environment(threads: int) -> dict[str, str]:
     """The coordinator's environment and import path, and what must be decided before a framework is imported."""
     return {
-        **KEEP_FREED_MEMORY,
-        **os.environ,
+        **computing_environment(),
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",
-        "KERAS_BACKEND": "torch",
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
     }

@@ -28,14 +28,14 @@ from tlsearch.export.manifest import (
 from tlsearch.export.predict_template import MODEL_FILE
 from tlsearch.export.program import PROGRAM, predict_program
 from tlsearch.export.verify import Pictures, check
-from tlsearch.holdout import SEALED, HoldoutScore, read_answers, read_final
+from tlsearch.final_files import ANSWERS, SEALED, read_answers, read_final
+from tlsearch.holdout import HoldoutScore
 from tlsearch.host import PluginHost
 from tlsearch.model import load_final
 from tlsearch.specs import ExportableModel, ExporterSpec
 from tlsearch.text import safe
 
 CARD = "MODEL_CARD.md"
-DEVELOPMENT = "development.npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +195,7 @@ def _prove(
             yield check(draft, exporter, pictures, final=facts.final, plugins=plugins)
 
     files, labels = facts.development, facts.development_labels
-    checks = list(check_all(_pictures(facts, "development", DEVELOPMENT, files, labels)))
+    checks = list(check_all(_pictures(facts, "development", ANSWERS, files, labels)))
     holdout = open_holdout()
     if holdout is not None:
         checks += check_all(_pictures(facts, "holdout", SEALED, facts.holdout, facts.holdout_labels))

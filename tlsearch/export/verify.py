@@ -1,7 +1,6 @@
 """Proof that an exported file is the model that was measured: fresh processes score pictures from their files."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tlsearch.devices import computing_environment
 from tlsearch.errors import VerificationError
 from tlsearch.export.manifest import CheckEntry, Part
 from tlsearch.export.predict_template import MODEL_FILE
@@ -107,7 +107,7 @@ def score_in_fresh_process(
             capture_output=True,
             text=True,
             errors="backslashreplace",
-            env={"KERAS_BACKEND": "torch", **os.environ},
+            env=computing_environment(),
         )
         if ended.returncode != 0 or not out.is_file():
             words = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tlsearch.holdout import is_sound
+from tlsearch.final_files import is_sound
 from tlsearch.records import Event, TrialRecord, TrialState
 from tlsearch.runner.setup import Setup
 from tlsearch.search.baselines import missing_baselines

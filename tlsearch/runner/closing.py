@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tlsearch.errors import NothingCompletedError, TlsearchError
-from tlsearch.holdout import is_sound
+from tlsearch.final_files import is_sound
 from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
 from tlsearch.runner.budget import CONFIRMED
 from tlsearch.runner.dispatch import Dispatcher, job_id

@@ -17,6 +17,7 @@ from safetensors.torch import save
 from tlsearch.disk import sync_folder, write_synced, writing
 from tlsearch.features.extract import BATCH
 from tlsearch.features.pictures import Pictures
+from tlsearch.final_files import ANSWERS, DESCRIPTION, SEALED, WEIGHTS
 from tlsearch.model import Network
 from tlsearch.records import Json, TrialState
 from tlsearch.training.fit import Fitted, fitted, set_head_state
@@ -96,11 +97,10 @@ def _save(parts: Parts, row: Row, network: Network) -> tuple[Path, NDArray[np.fl
     with writing(folder):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        write_synced(temporary / "model.safetensors", weights)
-        write_synced(temporary / "development.npz", _packed(context.development, development))
-        # sealed: nothing looks at it before the one event that opens the holdout
-        write_synced(temporary / "holdout.npz", _packed(context.holdout, sealed))
-        write_synced(temporary / "final.json", json.dumps(description, indent=1).encode())
+        write_synced(temporary / WEIGHTS, weights)
+        write_synced(temporary / ANSWERS, _packed(context.development, development))
+        write_synced(temporary / SEALED, _packed(context.holdout, sealed))
+        write_synced(temporary / DESCRIPTION, json.dumps(description, indent=1).encode())
         sync_folder(temporary)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
