@@ -50,6 +50,13 @@ def test_a_changed_word_a_new_message_and_a_missing_one_are_found() -> None:
     assert differences(f"note: something\n{page}", page)
 
 
+def test_a_slow_machine_that_says_what_it_is_doing_is_no_difference() -> None:
+    page = "[ 0 s] features\n[ 9 s] search\n[ 9 s] trial 0: 73.2 % NETWORK\n"
+    slow = page.replace("[ 9 s] search", "[ 31 s] computing features of mobilenet_v2, 96 of 224\n[ 55 s] search")
+    assert differences(page, slow) == []
+    assert differences(page, page.replace("search", "serch"))
+
+
 def test_words_that_are_no_number_are_kept() -> None:
     assert masked("7 pictures of [2 min 3 s] mobilenet_v2\n  .  12  in ╺━━● Avaro") == (
         "# pictures of # NETWORK . # in PERSON"

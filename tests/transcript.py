@@ -22,7 +22,10 @@ PICTURE = r"\b(?:\w+/)?[a-z]+_\d\d\.jpg\b"
 PERSON = r"\b(?:Avaro|Belisa|Corvan|Dunika)\b"
 
 # What differs between two machines, and what stands for it. Everything else must be the same, word for word.
+PHASES = "data|features|search|confirmation|choosing|final fit|truth"
 MASKS = (
+    # what is being done, told where nothing else was for a while
+    (rf"(?m)^\[[^\]\n]*\] (?!trial \d|(?:{PHASES})$)[^\n]*\n", ""),
     (r"(?m)\s+(?:=|best|baseline)\s*$", ""),  # which trials a ranking marks
     (r"[\u2500-\u259f●]+", " "),  # rules, bars and intervals
     (r"\s+", " "),  # where lines fold
