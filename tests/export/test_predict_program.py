@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from tlsearch.export.predict_template import Classifier, describe, read_pixels
 from tlsearch.export.program import END, START, rules_source
 
 
-def run(bundle: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run(bundle: Path, *arguments: str | Path, missing: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     """Run the bundle's program as its user does, in a process where nothing of ours is in reach."""
-    block = "import sys; sys.modules.update(dict.fromkeys(['tlsearch', 'torch', 'keras']))"
+    block = f"import sys; sys.modules.update(dict.fromkeys({['tlsearch', 'torch', 'keras', *missing]}))"
     start = f"{block}; import runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [sys.executable, "-I", "-c", start, str(bundle / "predict.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
@@ -80,6 +81,15 @@ def test_a_changed_bundle_is_refused_in_one_line(bundle: Path, facts: StudyFacts
     assert done.returncode == 2
     assert file in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("missing", ["onnxruntime", "numpy", "PIL"])
+def test_a_missing_library_is_told_in_one_line_with_the_command(bundle: Path, missing: str) -> None:
+    done = run(bundle, "any.png", missing=[missing])
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "predict.py needs onnxruntime, numpy and pillow: pip install onnxruntime numpy pillow"
+    ]
 
 
 def test_top_limits_the_classes_that_are_shown(bundle: Path, facts: StudyFacts) -> None:

@@ -12,8 +12,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+# before the imports that fail where one is missing, and only as a program: tlsearch imports this file as well
+if __name__ == "__main__" and not all(map(find_spec, ("onnxruntime", "numpy", "PIL"))):
+    sys.exit("predict.py needs onnxruntime, numpy and pillow: pip install onnxruntime numpy pillow")
 
 import numpy as np
 from numpy.typing import NDArray
