@@ -54,6 +54,29 @@ def test_unknown_keys_and_wrong_types_are_named(bundle: Path) -> None:
         check(bundle)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "it is no JSON"),
+        (b"\xff\xfe\x00{", "it is no JSON"),
+        (b"[" * 10**5, "it is no JSON"),
+        (b"[1]", ""),
+        (b"{}", ""),
+    ],
+)
+def test_a_damaged_description_is_told_without_the_parsers_words(bundle: Path, content: bytes, why: str) -> None:
+    (bundle / "model.json").write_bytes(content)
+    told = f"model.json of {bundle} is damaged ({why}"
+    with pytest.raises(BundleError) as refused:
+        check(bundle)
+    assert refused.value.message.startswith(told)
+    assert "export it again" in str(refused.value.hint)
+    with pytest.raises(PredictError) as refused_alone:
+        describe(bundle)
+    assert str(refused_alone.value).startswith(told)
+    assert str(refused_alone.value).endswith("): export it again")
+
+
 def test_mutated_bundles_are_refused_with_our_own_errors(bundle: Path) -> None:
     rng = random.Random(0)
     whole = {path: path.read_bytes() for path in bundle.iterdir()}

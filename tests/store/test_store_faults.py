@@ -1,6 +1,7 @@
 """The store, broken on purpose: each fault is one StoreError, and nothing that was stored is lost."""
 
 import os
+import random
 import sqlite3
 import subprocess
 import sys
@@ -211,6 +212,17 @@ def test_a_file_that_is_no_store_is_refused_and_left_alone(
     assert "\n" not in told.value.message
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_store_that_was_overwritten_can_be_restored_or_begun_anew(tmp_path: Path, url: str) -> None:
+    path = tmp_path / "study.db"
+    make_store(path)
+    path.write_bytes(random.Random(0).randbytes(path.stat().st_size))
+    with pytest.raises(StoreError) as told:
+        Store.open(url)
+    assert told.value.hint == "restore a copy of it, or move it away and run again"
+    path.rename(tmp_path / "damaged.db")
+    Store.open(url).close()
 
 
 def test_a_damaged_page_is_found_before_anything_is_written(tmp_path: Path) -> None:

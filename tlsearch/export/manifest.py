@@ -112,17 +112,21 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}", hint="write one with tlsearch export-best")
     try:
         if path.stat().st_size > MANIFEST_BYTES:
-            raise ValueError("it is too large")
+            raise _damaged(folder, "it is too large")
         data = json.loads(path.read_bytes())
         version = data["format"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(f"{path} cannot be read as a bundle's description: {error}") from error
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}", hint="make it readable") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(folder, "it is no JSON") from error
+    except (KeyError, TypeError) as error:
+        raise _damaged(folder, "it names no format version") from error
     if version != FORMAT:
         raise BundleError(
             f"{path}: format version {str(version)[:20]!r} is unknown; this tlsearch reads version {FORMAT}",
             hint="update tlsearch, or export the model again",
         )
-    return _validated(path, data)
+    return _validated(folder, data)
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:
@@ -156,9 +160,13 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _validated(path: Path, data: Any) -> Manifest:
+def _validated(folder: Path, data: Any) -> Manifest:
     try:
         return Manifest.model_validate(data)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5]]
-        raise BundleError(f"{path}: {'; '.join(faults)}", hint="export the model again") from error
+        raise _damaged(folder, "; ".join(faults)) from error
+
+
+def _damaged(folder: Path, why: str) -> BundleError:
+    return BundleError(f"{MANIFEST} of {folder} is damaged ({why})", hint="export it again with tlsearch export-best")

@@ -72,8 +72,16 @@ def describe(folder: Path) -> Description:
             **{key: data["preprocessing"][key] for key in ("resize", "crop_fraction", "interpolation")},
             sha256={name: entry["sha256"] for name, entry in data["files"].items()},
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PredictError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+    except OSError as error:
+        raise PredictError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(folder, "it is no JSON") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _damaged(folder, "an entry is missing or of another kind") from error
+
+
+def _damaged(folder: Path, why: str) -> PredictError:
+    return PredictError(f"{DESCRIPTION_FILE} of {folder} is damaged ({why}): export it again")
 
 
 def read_pixels(path: Path, description: Description) -> NDArray[np.uint8]:

@@ -83,7 +83,8 @@ def inspect_file(path: Path) -> None:
     if size == 0:
         raise StoreError(f"the store {path} is empty", hint="delete it, or write the study elsewhere")
     if header[:16] != MAGIC or len(header) < HEADER_BYTES:
-        raise StoreError(f"{path} is not a SQLite database", hint="name another file as the store")
+        way_out = "restore a copy of it, or move it away and run again"
+        raise StoreError(f"{path} is not a SQLite database", hint=way_out)
     if _number(header, 68) != APPLICATION_ID:
         raise StoreError(f"{path} is a database of another program", hint="name another file as the store")
     page = _number(header, 16, 2) or 1
