@@ -1,6 +1,7 @@
 """From a folder of files to labels, pixels and splits: what is refused, what is linked, what is reported."""
 
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -80,9 +81,21 @@ def test_unreadable_files_are_all_named_at_once(photos: Path) -> None:
     (photos / "dog/2.png").write_bytes((photos / "dog/3.png").read_bytes()[:200])
     with pytest.raises(DataError, match=r"3 of 20 images cannot be read \(listed in ") as caught:
         prepared(photos)
-    listing = (photos.parent / "cache/unreadable-images.txt").read_text().splitlines()
-    assert [line.split(":")[0] for line in listing] == ["cat/0.png", "cat/1.png", "dog/2.png"]
+    (listing,) = (photos.parent / "cache").glob("unreadable-*.txt")
+    assert f"(listed in {listing})" in caught.value.message
+    assert [line.split(":")[0] for line in listing.read_text().splitlines()] == ["cat/0.png", "cat/1.png", "dog/2.png"]
     assert "bad_images" in str(caught.value.hint)
+
+
+def test_another_folder_leaves_the_list_of_unreadable_files_alone(photos: Path) -> None:
+    other = Path(shutil.copytree(photos, photos.parent / "other"))
+    (photos / "cat/0.png").write_bytes(b"")
+    (other / "dog/1.png").write_bytes(b"")
+    for root in (photos, other):
+        with pytest.raises(DataError, match="1 of 20 images cannot be read"):
+            prepared(root)
+    listings = [path.read_text() for path in (photos.parent / "cache").glob("unreadable-*.txt")]
+    assert sorted(text.split(":")[0] for text in listings) == ["cat/0.png", "dog/1.png"]
 
 
 def test_a_few_unreadable_files_may_be_skipped(photos: Path) -> None:
@@ -96,10 +109,11 @@ def test_a_few_unreadable_files_may_be_skipped(photos: Path) -> None:
 
 
 def test_more_than_5_percent_of_a_class_are_never_skipped(photos: Path) -> None:
-    (photos / "cat/0.png").write_bytes(b"")
-    with pytest.raises(DataError, match="1 of 20 images") as caught:
+    for name in ("cat/0.png", "dog/0.png", "dog/1.png"):
+        (photos / name).write_bytes(b"")
+    with pytest.raises(DataError, match="3 of 20 images") as caught:
         prepared(photos, DataTable(folds=3, bad_images="skip"))
-    assert "1 of 10 in class 'cat'" in str(caught.value.hint)
+    assert "1 of 10 in class 'cat', 2 of 10 in class 'dog'" in str(caught.value.hint)
 
 
 def test_mislabelled_endings_are_read_by_content(photos: Path) -> None:

@@ -79,10 +79,14 @@ def unreadable(
     if policy == "error":
         raise DataError(message, hint='repair or remove them, or set data.bad_images = "skip" (up to 5 % of a class)')
     of_class, bad_of_class = Counter(labels), Counter(labels[index] for index in bad)
-    for label, count in sorted(bad_of_class.items()):
-        if count > SKIPPABLE * of_class[label]:
-            share = f"{count} of {of_class[label]} in class '{classes[label]}'"
-            raise DataError(message, hint=f'repair or remove them: {share} are more than the 5 % that "skip" allows')
+    too_many = [
+        f"{count} of {of_class[label]} in class '{classes[label]}'"
+        for label, count in sorted(bad_of_class.items())
+        if count > SKIPPABLE * of_class[label]
+    ]
+    if too_many:
+        shares = ", ".join(too_many)
+        raise DataError(message, hint=f'repair or remove them: {shares}, which is more than the 5 % that "skip" allows')
     return frozenset(bad)
 
 

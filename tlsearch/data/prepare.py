@@ -1,5 +1,7 @@
 """Prepared data: the one road from a dataset plugin's files to checked labels, pixels and splits."""
 
+import hashlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,7 +84,7 @@ def prepare_data(
     labels = tuple(image.label for image in dataset.images)
     parts = source.ready_parts(dataset)
     store = PixelStore.build([image.path for image in dataset.images], shorter_px, cache_dir, progress)
-    bad = check.unreadable(store, files, labels, classes, config.bad_images, cache_dir / "unreadable-images.txt")
+    bad = check.unreadable(store, files, labels, classes, config.bad_images, _listing(dataset.root, cache_dir))
     readable = [index for index in range(len(files)) if index not in bad]
     duplicates = check.duplicates(store.hashes, files, labels, classes, readable)
     # what cannot be read is like nothing else: its name stands in for its pixels
@@ -106,6 +108,11 @@ def prepare_data(
         notes=dataset.notes,
         license=dataset.license,
     )
+
+
+def _listing(root: Path, cache_dir: Path) -> Path:
+    """The file for what cannot be read in a folder: its own, for studies of other folders share the cache."""
+    return cache_dir / f"unreadable-{hashlib.sha256(os.fsencode(root.absolute())).hexdigest()[:12]}.txt"
 
 
 def _findings(
