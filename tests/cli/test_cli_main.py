@@ -118,3 +118,20 @@ def test_any_terminal_gets_plain_output(tmp_path: Path, environment: dict[str, s
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
     assert "resnet18" in done.stdout
+
+
+@pytest.mark.parametrize("command", [["plugins", "list"], ["doctor", "--json"]], ids=" ".join)
+def test_a_reader_that_leaves_is_no_fault(command: list[str], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from tlsearch.cli import main; sys.exit(main())", *command],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(60) == 0

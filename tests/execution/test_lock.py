@@ -90,7 +90,8 @@ def test_a_lock_that_nobody_could_sign_is_given_back(tmp_path: Path) -> None:
         pass
 
 
-def test_a_place_that_cannot_hold_a_lock_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["/proc", "file"])  # the first says that there is no such file, whoever asks
+def test_a_place_that_cannot_hold_a_lock_is_named(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot lock the study"):
-        StudyLock(tmp_path / "file" / "study.lock").acquire()
+        StudyLock(tmp_path / folder / "study.lock").acquire()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from runner_world import MakeWorld, World, draw_photos, write_study
 
-from tlsearch.errors import NothingCompletedError, StudyChangedError
+from tlsearch.errors import NothingCompletedError, StudyChangedError, WeightsError
 from tlsearch.execution.inline import InlineExecutor
 from tlsearch.records import TrialKind, TrialRecord, TrialState
 from tlsearch.training.recipe import Recipe
@@ -267,10 +267,18 @@ def test_baselines_whose_backbone_is_left_out_are_announced(make_world: MakeWorl
     world.file.write_text(text.replace("[run]", '[run]\non_missing_weights = "skip"'))
     world.run("study.budget.trials=1")
     backbone, baseline = world.watch.notices
-    assert "left out: backbone 'tiny_a'" in backbone
+    assert backbone == "left out: backbone 'tiny_a': no weights can be had: its plugin names no source"
     assert "left out: baseline 'a plain probe'" in baseline
     assert {trial.recipe["backbone"] for trial in world.trials()} == {"tiny_b"}
     assert world.run("study.budget.trials=1").was_complete
+
+
+def test_a_backbone_that_may_not_be_left_out_is_named_once(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.file.write_text(world.file.read_text().replace('name = "tiny_a"\nweights = "random"', 'name = "tiny_a"'))
+    with pytest.raises(WeightsError) as caught:
+        world.run('run.on_missing_weights="error"')
+    assert caught.value.message == "backbone 'tiny_a': no weights can be had: its plugin names no source"
 
 
 def test_a_study_whose_trials_all_fail_ends_with_the_first_failure(make_world: MakeWorld) -> None:

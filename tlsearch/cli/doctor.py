@@ -29,7 +29,7 @@ STYLES = {"here": "green", "reachable": "cyan", "missing": "yellow"}
 
 def doctor_command(
     study: Annotated[
-        Path | None, typer.Argument(metavar="[STUDY]", help="A study file: tell what it lacks here.")
+        Path | None, typer.Argument(metavar="STUDY", help="A study file: tell what it lacks here.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
     settings: Annotated[

@@ -1,9 +1,10 @@
 """Consoles: what every command prints on, and the one form of an error."""
 
 import json
+import os
 import shutil
 import sys
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -43,7 +44,11 @@ def plain_table(*columns: str) -> Table:
 
 def print_json(value: Any) -> None:
     """One JSON object for programs, on the standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    try:
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _print_to_nobody(sys.stdout)
 
 
 def print_error(message: str, hint: str | None) -> None:
@@ -60,10 +65,24 @@ def print_error(message: str, hint: str | None) -> None:
         console.print(Text.assemble(("hint: ", "bold"), safe(hint)), soft_wrap=True)
 
 
+class _Console(Console):
+    """One whose reader may leave, as `| head` does: the rest is not shown, and the command goes on to its end."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        _print_to_nobody(self.file)
+
+
+def _print_to_nobody(stream: IO[str]) -> None:
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nobody, stream.fileno())  # else Python complains at its end about what it could not flush
+    os.close(nobody)
+
+
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console = _Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
-        console = Console(
+        console = _Console(
             stderr=stderr,
             markup=False,
             emoji=False,

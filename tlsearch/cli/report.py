@@ -17,7 +17,7 @@ from tlsearch.store.store import Store
 def report_command(
     study: Annotated[
         str | None,
-        typer.Argument(metavar="[STUDY]", help="A study file or a name under runs/; left out, the newest run."),
+        typer.Argument(metavar="STUDY", help="A study file or a name under runs/; left out, the newest run."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     final: Annotated[

@@ -16,6 +16,7 @@ from tlsearch.cli.live import LiveView
 from tlsearch.cli.output import err, line, out
 from tlsearch.cli.places import refuse_run_among_photos
 from tlsearch.cli.studies import STORE_VARIABLE, study_lock
+from tlsearch.devices import choose_devices
 from tlsearch.disk import writing
 from tlsearch.errors import StoppedError
 from tlsearch.execution.local import LocalExecutor
@@ -71,6 +72,7 @@ def _run(study: Path, overrides: Sequence[str], store: str | None, plugins: tupl
     usual = f"sqlite:///{folder / DATABASE}"
     url = store or os.environ.get(STORE_VARIABLE) or config.run.store or usual
     refuse_run_among_photos(config)
+    choose_devices(config.run.devices)  # one that is not there is refused before anything is made
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with StudyLock(study_lock(url, config.study.name)), Store.open(url) as opened:

@@ -38,13 +38,12 @@ class StudyLock:
             self._lock.acquire(timeout=0)
             self._sign()
         except Timeout as busy:
+            if not self._path.exists():  # no file can be made there: nobody holds it
+                raise self._unwritable("no file can be made there") from busy
             raise self._busy() from busy
         except OSError as error:
             self._lock.release()
-            raise StoreError(
-                f"cannot lock the study with {self._path}: {error.strerror or error}",
-                hint="make room on the disk, or the folder writable, or write the study elsewhere",
-            ) from error
+            raise self._unwritable(error.strerror or str(error)) from error
 
     def release(self) -> None:
         """Give the lock back."""
@@ -59,6 +58,12 @@ class StudyLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+    def _unwritable(self, why: str) -> StoreError:
+        return StoreError(
+            f"cannot lock the study with {self._path}: {why}",
+            hint="make room on the disk, or the folder writable, or write the study elsewhere",
+        )
 
     def _sign(self) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")

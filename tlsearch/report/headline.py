@@ -1,7 +1,7 @@
 """What a person wants to know first, in two sentences."""
 
 from tlsearch.records import TrialState
-from tlsearch.report.text import Words, join, plural, trained
+from tlsearch.report.text import Words, article, join, plural, trained
 from tlsearch.report.values import Baseline, Best, Summary
 from tlsearch.stats import Verdict
 
@@ -50,7 +50,8 @@ def others_alike(best: Best, words: Words) -> str:
 def _what_won(summary: Summary, best: Best, words: Words) -> str:
     entry = best.entry
     what = (
-        f"{words.name(entry.backbone)} with a {words.name(entry.head)} head and {trained(entry.unfrozen, entry.stages)}"
+        f"{words.name(entry.backbone)} with {article(str(words.name(entry.head)))} {words.name(entry.head)} head and "
+        f"{trained(entry.unfrozen, entry.stages)}"
     )
     expected = EXPECTATION[summary.metric].format(score=words.score(best.score))
     if best.estimate is None:
@@ -76,5 +77,6 @@ def _against(baseline: Baseline, words: Words) -> str:
         return f"cannot be compared with {name}, which {WHY_NOT[baseline.entry.state]}"
     span = f"95 % sure: {words.gain(gain.low)} to {words.gain(gain.high)}"
     if gain.verdict is Verdict.ALIKE:
-        return f"cannot be told apart from {name} ({words.gain(gain.value)}; {span})"
+        which = ", which scored higher" if gain.value < 0 else ""
+        return f"cannot be told apart from {name}{which} ({words.gain(gain.value)}; {span})"
     return f"is {gain.verdict.value} than {name} by {words.size(gain.value)} ({span})"

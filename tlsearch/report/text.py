@@ -111,3 +111,9 @@ def trained(unfrozen: int | None, stages: int | None) -> str:
         return "the whole network trained"
     which = "stage" if unfrozen == 1 else f"{unfrozen} stages"
     return f"the last {which} of {stages} trained" if stages is not None else f"the last {which} trained"
+
+
+def article(name: str) -> str:
+    """ "a" or "an", by how a name is said: an abbreviation without a vowel is spelt out, as in "an mlp"."""
+    spelt = not set(name.lower()) & set("aeiouy")
+    return "an" if name[:1].lower() in ("aefhilmnorsx" if spelt else "aeiou") else "a"

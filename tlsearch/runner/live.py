@@ -15,6 +15,7 @@ from tlsearch.work import Job, JobKind, Progress
 
 TOLD_A_SECOND = 10
 REMEMBERED = 100
+AGAIN = {JobKind.CONFIRM: "scored again: ", JobKind.FINAL: "final fit: ", JobKind.TRUTH: "on fresh pictures: "}
 
 
 class Observer(Protocol):
@@ -130,7 +131,11 @@ class Live:
 
     def _running(self) -> list[RunningTrial]:
         return [
-            RunningTrial(number=row.trial, what=configuration(row.recipe), seconds=self._told - self._since[name])
+            RunningTrial(
+                number=row.trial,
+                what=f"{AGAIN.get(job.kind, '')}{configuration(row.recipe)}",
+                seconds=self._told - self._since[name],
+            )
             for name, job in self._jobs.items()
             if name in self._since and job.kind is not JobKind.PREPARE
             for row in job.rows
