@@ -163,6 +163,23 @@ def test_refused_connection_falls_back_to_the_next_source(server: Server, hubs: 
     assert resolve_weights(spec, "auto", cache_dir=tmp_path, seed=0, hubs=hubs).source == "mirror"
 
 
+def test_hosts_out_of_reach_are_told_without_error_numbers(hubs: Hubs, tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as closed:
+        port = closed.server_port
+    unknown = ".".join(["x" * 60] * 5)  # longer than a name may be, so that no name server is asked
+    sources = [
+        source(f"https://{unknown}/net.pth", name="hub"),
+        source(f"https://{unknown}/other.pth", name="again"),
+        source(f"http://127.0.0.1:{port}/net.pth", name="mirror"),
+    ]
+    with pytest.raises(WeightsError) as caught:
+        resolve_weights(backbone(*sources), "auto", cache_dir=tmp_path, seed=0, hubs=hubs)
+    assert caught.value.message == (
+        f"no weights can be had: hub: {unknown} is out of reach; again: {unknown} is out of reach; "
+        f"mirror: 127.0.0.1:{port} is out of reach: Connection refused"
+    )
+
+
 def test_offline_forbids_downloads_and_names_the_way_out(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

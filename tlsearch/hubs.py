@@ -3,6 +3,7 @@
 import http.client
 import ipaddress
 import os
+import socket
 import threading
 import time
 import urllib.error
@@ -49,7 +50,7 @@ class Hubs:
         self._stall_s = stall_s
         self._allow_loopback_http = allow_loopback_http
         self._notice = notice
-        self._silent: dict[str, str] = {}  # host: why it is not asked again
+        self._silent: dict[str, str] = {}  # host: why it is not asked again; may be empty
         self._opener = urllib.request.build_opener(_SafeRedirects(self._refuse_unsafe))
 
     def download(self, location: UrlLocation, target: Path) -> str:
@@ -67,7 +68,7 @@ class Hubs:
             raise WeightsError(f"{OFFLINE} forbids the download of {location.url}", hint=f"set {OFFLINE}=0")
         host = urlsplit(location.url).netloc
         if host in self._silent:
-            raise WeightsError(f"{host} is out of reach: {self._silent[host]}")
+            raise _out_of_reach(host, self._silent[host])
         with self._open(location.url, host) as response:
             size = response.length  # None where the host does not tell
             if size is not None and size > location.max_bytes:
@@ -99,12 +100,12 @@ class Hubs:
             reason = f"no answer within {self._patience_s:.1f} s"
             self._silent[host] = reason
             self._patience_s -= time.monotonic() - started
-            raise WeightsError(f"{host} is out of reach: {reason}") from error
+            raise _out_of_reach(host, reason) from error
         except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
-            reason = str(getattr(error, "reason", error)) or repr(error)
+            reason = _reason(getattr(error, "reason", error))
             self._silent[host] = reason
             self._patience_s -= time.monotonic() - started
-            raise WeightsError(f"{host} is out of reach: {reason}") from error
+            raise _out_of_reach(host, reason) from error
 
     def _open_beside(self, url: str) -> "Future[http.client.HTTPResponse]":
         # A thread of its own, because a name look-up knows no time-out and a host's several addresses each have
@@ -164,6 +165,17 @@ def _receive(
     if expected_bytes is not None and received != expected_bytes:
         raise WeightsError(f"{location.url} is cut short: expected {expected_bytes:,} bytes, got {received:,}")
     return digest.hexdigest()
+
+
+def _out_of_reach(host: str, reason: str) -> WeightsError:
+    return WeightsError(f"{host} is out of reach: {reason}" if reason else f"{host} is out of reach")
+
+
+def _reason(cause: object) -> str:
+    """Why a host did not answer, without error numbers; nothing of a name that cannot be looked up."""
+    if isinstance(cause, socket.gaierror):
+        return ""
+    return getattr(cause, "strerror", None) or str(cause) or repr(cause)
 
 
 def _too_large(location: UrlLocation, got: str) -> WeightsError:

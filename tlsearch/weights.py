@@ -56,7 +56,8 @@ def resolve_weights(spec: BackboneSpec, wanted: str, *, cache_dir: Path, seed: i
         hubs: The run's.
 
     Raises:
-        WeightsError: Where none can be had: each source that was tried, why not, and the way out.
+        WeightsError: Where none can be had: each source that was tried, why not, and the way out; the caller knows
+            of which backbone.
         UnknownNameError: Where `wanted` is neither a source of this backbone nor a path.
     """
     if wanted == "random":
@@ -92,7 +93,7 @@ def _first_in_reach(
             return _described(source, source.name, path, digest)
     hints = dict.fromkeys(failure.hint for failure in failures if failure.hint)
     raise WeightsError(
-        f"no weights of backbone '{spec.name}' can be had: "
+        "no weights can be had: "
         + ("; ".join(failure.message for failure in failures) or "its plugin names no source"),
         hint="; or ".join([*hints, 'write weights = "random", or the path of a file that you have']),
     )

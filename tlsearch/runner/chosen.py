@@ -46,11 +46,11 @@ def choose_backbones(
             found[table.name] = _resolve(table, wanted, config, host=host, cache=cache, hubs=hubs)
         except WeightsError as error:
             if began_with is not None or config.run.on_missing_weights == "error":
-                raise
+                raise WeightsError(f"backbone '{table.name}': {error.message}", hint=error.hint) from error
             left_out.append({"name": table.name, "why": error.message})
     if not found:
         why = "; ".join(f"{missing['name']}: {missing['why']}" for missing in left_out)
-        raise WeightsError(f"no backbone's weights can be had: {why}", hint="see: tlsearch doctor")
+        raise WeightsError(f"no backbone can be used: {why}", hint="see: tlsearch doctor")
     return Chosen(backbones=found, left_out=tuple(left_out))
 
 
