@@ -21,6 +21,7 @@ from tlsearch.training.recipe import Phase, Recipe
 
 CLASSES = ("<b>anna</b>", "bodo | caro", "dora")
 SMALL_NET = Path(__file__).with_name("small_net.py")
+OPAQUE = Path(__file__).with_name("opaque_exporter.py")
 
 
 def small_host() -> PluginHost:
