@@ -40,17 +40,18 @@ def test_the_written_study_loads_and_names_the_next_command(capsys: pytest.Captu
 
 
 def test_skewed_classes_are_measured_by_balanced_accuracy() -> None:
-    photos("p", cat=2, dog=7)
+    photos("p", cat=3, dog=10)
     assert main(["init", "p", "--out", "x.toml"]) == 0
     assert load_study(Path("x.toml"), host=PluginHost.load(allow=["tlsearch"])).study.metric == "balanced_accuracy"
 
 
 def test_ready_parts_are_left_as_they_are() -> None:
-    photos("p", train__cat=4, train__dog=4, test__cat=2, test__dog=2)
+    photos("p", train__cat=5, train__dog=5, test__cat=2, test__dog=2)
     assert main(["init", "p", "--out", "x.toml"]) == 0
     text = Path("x.toml").read_text()
     assert "ready parts (test, train)" in text
     assert "holdout =" not in text
+    assert "folds =" not in text
 
 
 def test_a_file_that_is_there_is_not_overwritten_unless_forced(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,6 +81,38 @@ def test_a_folder_that_no_study_can_be_made_of_is_refused(capsys: pytest.Capture
     assert main(["init", "empty"]) == 2
     assert capsys.readouterr().err.count("error: ") == 3
     assert not Path("studies").exists()
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 images"), (1, "1 image"), (2, "2 images")])
+def test_a_class_that_no_run_can_split_is_refused_in_the_words_of_the_run(
+    capsys: pytest.CaptureFixture[str], count: int, text: str
+) -> None:
+    photos("p", cat=count, dog=20)
+    assert main(["init", "p", "--out", "x.toml"]) == 2
+    told = capsys.readouterr()
+    assert f"class 'cat' has {text}; a study with 5 folds needs at least 7 of each class" in told.err
+    assert "add pictures or remove the class" in told.err
+    assert "next:" not in told.out
+    assert not Path("x.toml").exists()
+
+
+@pytest.mark.parametrize(("count", "folds"), [(3, 1), (6, 4), (7, "auto")])
+def test_folds_fit_the_smallest_class(count: int, folds: int | str) -> None:
+    photos("p", cat=count, dog=20)
+    assert main(["init", "p", "--out", "x.toml"]) == 0
+    assert load_study(Path("x.toml"), host=PluginHost.load(allow=["tlsearch"])).data.folds == folds
+
+
+def test_folds_fit_the_smallest_class_of_a_ready_part() -> None:
+    photos("p", train__cat=4, train__dog=5, test__cat=2, test__dog=2)
+    assert main(["init", "p", "--out", "x.toml"]) == 0
+    assert load_study(Path("x.toml"), host=PluginHost.load(allow=["tlsearch"])).data.folds == 4
+
+
+def test_a_class_that_lacks_in_a_ready_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    photos("p", train__cat=9, train__dog=9, test__cat=2, test__dog=0)
+    assert main(["init", "p", "--out", "x.toml"]) == 2
+    assert "part 'test' has no image of class 'dog'" in capsys.readouterr().err
 
 
 def test_a_name_that_a_study_file_cannot_hold_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

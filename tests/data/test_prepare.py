@@ -181,8 +181,20 @@ def test_a_folds_setting_that_fits_is_proposed(photos: Path) -> None:
         photo(photos / f"fox/{number}.png", 800 + number)
     with pytest.raises(DataError) as caught:
         prepared(photos)
-    assert "data.folds = 2" in str(caught.value.hint)
+    assert "data.folds = 2 or data.holdout = 0" in str(caught.value.hint)
     assert prepared(photos, DataTable(folds=2)).findings.used == 24
+    assert prepared(photos, DataTable(folds=3, holdout=0.0)).findings.used == 24
+
+
+def test_settings_are_not_proposed_where_none_is_enough(photos: Path) -> None:
+    photo(photos / "fox/0.png", 800)
+    with pytest.raises(DataError) as caught:
+        prepared(photos)
+    assert "data.folds =" not in str(caught.value.hint)
+    assert "with a lower data.folds, or data.holdout = 0, fewer are enough" in str(caught.value.hint)
+    for settings in (DataTable(folds=1), DataTable(folds=3, holdout=0.0), DataTable(folds=1, holdout=0.0)):
+        with pytest.raises(DataError, match="class 'fox' has 1 image"):
+            prepared(photos, settings)
 
 
 def test_no_holdout_leaves_all_for_development(photos: Path) -> None:

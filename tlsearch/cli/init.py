@@ -5,7 +5,7 @@ import shlex
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,7 +16,7 @@ from tlsearch.errors import DataError, Fault, StudyFileError
 from tlsearch.host import PluginHost
 from tlsearch.paths import RUNS, cache_root
 from tlsearch.specs import Dataset
-from tlsearch.study import DEFAULT_BACKBONES, check_study
+from tlsearch.study import DEFAULT_BACKBONES, DataTable, StudyConfig, check_study
 from tlsearch.study.text import toml_text
 from tlsearch.text import safe, slug
 
@@ -41,7 +41,8 @@ def init_command(
     if target.exists() and not force:
         raise StudyFileError(str(target), [Fault(place="", message="is there already")], hint="--force overwrites it")
     text = study_text(study, photos, dataset, target, host)
-    check_study(tomllib.loads(text), str(target), host)
+    config = check_study(tomllib.loads(text), str(target), host)
+    _refuse_what_no_run_can_split(dataset, config)
     _write(target, text)
     _tell(dataset, target)
 
@@ -57,7 +58,8 @@ def study_text(study: str, photos: Path, dataset: Dataset, target: Path, host: P
         host: Whose other backbones the comments name.
     """
     counts = _counts(dataset)
-    skewed = max(counts.values()) > SKEWED * min(counts.values())
+    present = [count for count in counts.values() if count]
+    skewed = max(present) > SKEWED * min(present)
     others = ", ".join(name for name in host.backbones() if name not in DEFAULT_BACKBONES)
     backbones = "\n".join(f"[[backbones]]\nname = {toml_text(name)}\n" for name in DEFAULT_BACKBONES)
     return f"""\
@@ -122,6 +124,12 @@ def _refuse_among_photos(root: Path, target: Path) -> None:
     refuse_among_photos(root, target, hint="name a file elsewhere with --out FILE")
 
 
+def _refuse_what_no_run_can_split(dataset: Dataset, config: StudyConfig) -> None:
+    from tlsearch.data.sides import check_sides  # NumPy: only where there is a study
+
+    check_sides(dataset, config.data)
+
+
 def _counts(dataset: Dataset) -> dict[str, int]:
     found = Counter(image.label for image in dataset.images)
     return {name: found[label] for label, name in enumerate(dataset.classes)}
@@ -133,13 +141,28 @@ def _each(counts: dict[str, int]) -> str:
 
 
 def _split_text(dataset: Dataset) -> str:
+    folds = _folds(dataset)
+    fixed = f"folds = {folds} # no more fit the smallest class"
     parts = sorted({image.part for image in dataset.images if image.part is not None})
     if parts:
-        return f"# The folder comes with ready parts ({', '.join(parts)}), which are kept as they are."
-    return (
-        "holdout = 0.2 # kept apart, and opened once at the end\n"
-        'folds = "auto" # 5 below 500 development images, 3 below 2000, else one part of 20 %'
-    )
+        kept = f"# The folder comes with ready parts ({', '.join(parts)}), which are kept as they are."
+        return kept if folds == "auto" else f"{kept}\n{fixed}"
+    auto = 'folds = "auto" # 5 below 500 development images, 3 below 2000, else one part of 20 %'
+    return f"holdout = 0.2 # kept apart, and opened once at the end\n{auto if folds == 'auto' else fixed}"
+
+
+def _folds(dataset: Dataset) -> Literal["auto"] | int:
+    """The most folds that every class is large enough for; "auto" where it decides, and where the check will refuse."""
+    from tlsearch.data.sides import check_sides  # NumPy: only where there is a study
+
+    tried: tuple[Literal["auto"] | int, ...] = ("auto", 4, 3, 2, 1)
+    for folds in tried:
+        try:
+            check_sides(dataset, DataTable(folds=folds))
+        except DataError:
+            continue
+        return folds
+    return "auto"
 
 
 def _comment(text: str) -> str:

@@ -145,7 +145,13 @@ def leaking(
 
 
 def check_class_sizes(
-    classes: Sequence[str], labels: Sequence[int], keys: Sequence[str], folds: int, *, needed: int
+    classes: Sequence[str],
+    labels: Sequence[int],
+    keys: Sequence[str],
+    folds: int,
+    *,
+    needed: int,
+    for_holdout: bool = False,
 ) -> None:
     """Refuse classes that cannot be split; images that must stay together count once.
 
@@ -155,6 +161,7 @@ def check_class_sizes(
         keys: Images with equal keys stay together.
         folds: Into which they will be dealt; 1 for one part.
         needed: Keys that a class needs.
+        for_holdout: Whether that includes what will be held out.
 
     Raises:
         DataError: Names the classes that have too few.
@@ -169,13 +176,22 @@ def check_class_sizes(
         if len(distinct[label]) < needed
     ]
     if small:
-        ways = "add pictures or remove the class"
-        fewer = min(len(distinct[label]) for label in range(len(classes))) - 2
+        fewest = min(len(distinct[label]) for label in range(len(classes)))
         dealt = "one part" if folds == 1 else f"{folds} folds"
         raise DataError(
             f"{_some(small)}; a study with {dealt} needs at least {needed} of each class",
-            hint=f"{ways}, or set data.folds = {fewer}" if 1 <= fewer < folds else ways,
+            hint="add pictures or remove the class" + _settings(fewest, folds, needed, for_holdout=for_holdout),
         )
+
+
+def _settings(fewest: int, folds: int, needed: int, *, for_holdout: bool) -> str:
+    """What in the study file makes so few pictures enough; where nothing does, what makes fewer enough."""
+    fewer = fewest - (needed - folds)
+    fitting = [f"data.folds = {fewer}"] if fewest > 1 and 1 <= fewer < folds else []
+    fitting += ["data.holdout = 0"] if for_holdout and fewest >= max(2, folds) else []
+    if fitting:
+        return f", or set {' or '.join(fitting)}"
+    return "; with a lower data.folds, or data.holdout = 0, fewer are enough" if for_holdout and folds > 1 else ""
 
 
 def check_parts(classes: Sequence[str], labels: Sequence[int], parts: Sequence[str]) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tlsearch.data import check
-from tlsearch.data.split import fold_count, fold_partitions, holdout_mask
+from tlsearch.data import check, source
+from tlsearch.data.split import fold_count, fold_partitions, group_keys, holdout_mask
+from tlsearch.specs import Dataset
 from tlsearch.study import DataTable
 
 
@@ -49,11 +50,29 @@ class Sides:
     folds: tuple[tuple[int, ...], ...]
 
 
+def check_sides(dataset: Dataset, config: DataTable) -> None:
+    """Refuse a checked dataset that cannot be split, before a pixel is read, as `choose_sides` does afterwards.
+
+    Raises:
+        DataError: Where a class is too small, or lacks in a ready part.
+    """
+    files = source.relative_names(dataset)
+    pictures = Labelled(
+        classes=[source.valid_text(name) for name in dataset.classes],
+        labels=[image.label for image in dataset.images],
+        keys=group_keys(files, source.group_names(dataset, files, config.group_by)),  # equal pixels are not known yet
+        parts=source.ready_parts(dataset),
+        used=range(len(files)),
+    )
+    choose_sides(pictures, config, seed=0, repeats=0)
+
+
 def choose_sides(pictures: Labelled, config: DataTable, *, seed: int, repeats: int) -> Sides:
     """Split the pictures, or respect the parts they came in: `test` is the holdout, `val` the one fold.
 
     What a ready split lacks is made of its `train`: a holdout by content, or folds. `val` serves the search; what it
-    picked is confirmed on other pictures: further repeats deal `train` and `val` anew, in the same sizes.
+    picked is confirmed on other pictures: further repeats deal `train` and `val` anew, in the same sizes. With no
+    repeats nothing is dealt, only checked.
 
     Raises:
         DataError: Where a class is too small, or lacks in a ready part.
@@ -81,7 +100,9 @@ def _own_sides(pictures: Labelled, config: DataTable, seed: int, repeats: int) -
     about, _ = _held_out(pictures, pictures.used, config.holdout, leave=1)
     folds = fold_count(config.folds, len(about))
     labels, keys = pictures.of(pictures.used)
-    check.check_class_sizes(pictures.classes, labels, keys, folds, needed=folds + 2)
+    for_holdout = config.holdout > 0
+    needed = folds + 2 if for_holdout else max(2, folds)
+    check.check_class_sizes(pictures.classes, labels, keys, folds, needed=needed, for_holdout=for_holdout)
     development, holdout = _held_out(pictures, pictures.used, config.holdout, leave=max(2, folds))
     return _dealt(pictures, development, holdout, config, seed, repeats)
 
