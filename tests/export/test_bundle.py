@@ -175,8 +175,8 @@ def test_vanished_pictures_are_named(own_facts: StudyFacts, export: Export, tmp_
 def test_answers_that_do_not_fit_the_pictures_are_refused(
     own_facts: StudyFacts, export: Export, tmp_path: Path
 ) -> None:
+    less = replace(own_facts, development=own_facts.development[:7])
     with pytest.raises(TlsearchError, match="8 answers for 7"):
-        less = replace(own_facts, development=own_facts.development[:7])
         export(less, tmp_path / "bundle", formats=["safetensors"])
 
 
