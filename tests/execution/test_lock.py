@@ -1,5 +1,6 @@
 """One coordinator a study."""
 
+import json
 import os
 import signal
 import socket
@@ -75,9 +76,11 @@ def test_the_lock_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:
 
 
 def test_the_lock_can_be_taken_again_after_its_release(tmp_path: Path) -> None:
+    signature = tmp_path / "study.lock.holder"
     for _ in range(2):
         with StudyLock(tmp_path / "study.lock"):
-            pass
+            assert json.loads(signature.read_text())["pid"] == os.getpid()
+        assert not signature.exists()
 
 
 def test_a_lock_that_nobody_could_sign_is_given_back(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def read(model: type[BaseModel], key: str, written: str) -> Any:
     return getattr(table, name)
 
 
-def hold(told: Mapping[str, str], model: type[BaseModel]) -> None:
+def assert_told_as_read(told: Mapping[str, str], model: type[BaseModel]) -> None:
     """Compare a section's table with the model that reads it."""
     known = {key: (owner, field) for key, owner, field in keys(model)}
     assert told.keys() == known.keys()
@@ -90,7 +90,7 @@ def hold(told: Mapping[str, str], model: type[BaseModel]) -> None:
 
 @pytest.mark.parametrize("heading", TABLES)
 def test_a_table_of_the_page_has_every_key_with_its_true_default(heading: str) -> None:
-    hold(rows(f"`{heading}`"), TABLES[heading])
+    assert_told_as_read(rows(f"`{heading}`"), TABLES[heading])
 
 
 def test_the_page_has_no_section_of_a_table_that_no_file_has(host: PluginHost) -> None:
@@ -102,7 +102,7 @@ def test_the_page_has_no_section_of_a_table_that_no_file_has(host: PluginHost) -
 
 def test_each_source_has_its_own_keys(host: PluginHost) -> None:
     for name, spec in host.datasets().items():
-        hold(rows(f'`source = "{name}"`'), spec.options)
+        assert_told_as_read(rows(f'`source = "{name}"`'), spec.options)
 
 
 def test_each_head_has_the_ranges_that_are_searched(host: PluginHost) -> None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,9 @@ class PixelStore:
                 return cls.open(folder)
             except DataError:
                 shutil.rmtree(folder)  # our own cache is damaged: it is made anew
-        with writing(folder_root):  # files of ours: what is wrong with a picture is told as its failure
-            _make(folder, files, content, shorter_px, threads, progress)
+        # files of ours: what is wrong with a picture is told as its failure
+        with writing(folder_root), _whole_or_absent(folder) as unfinished:
+            _write(unfinished, files, content, shorter_px, threads, progress)
         return cls.open(folder)
 
     @classmethod
@@ -160,20 +161,14 @@ def _key(content: Sequence[str], shorter_px: int) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
-def _make(
-    folder: Path,
-    files: Sequence[Path],
-    content: Sequence[str],
-    shorter_px: int,
-    threads: int,
-    progress: ProgressCallback | None,
-) -> None:
-    """Make a store under another name first, so that a kill leaves no half of one."""
+@contextlib.contextmanager
+def _whole_or_absent(folder: Path) -> Iterator[Path]:
+    """A folder of another name to fill, which gets its own once it is full: a kill leaves no half of a store."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     _sweep(folder.parent)
     unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder.parent))
     try:
-        _write(unfinished, files, content, shorter_px, threads, progress)
+        yield unfinished
         _publish(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

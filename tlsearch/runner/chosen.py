@@ -39,7 +39,7 @@ def choose_backbones(
     for table in config.backbones:
         if table.name in out_of_reach:
             continue
-        if stored and table.name not in stored.context["backbones"]:
+        if stored and began_with is not None and table.name not in began_with:
             raise StudyChangedError(config.study.name, differences(stored.config, config_json(config)))
         wanted = began_with[table.name]["source"] if began_with and table.weights == "auto" else table.weights
         try:

@@ -118,7 +118,7 @@ def set_up(
     )
     contexts = _worker_contexts(config, space, data, chosen, metric, host, places, dataset_cache)
     # from here on only a changed study is refused: one that cannot run must not be stored
-    record = _store(store, stored, record)
+    record = _stored(store, stored, record)
     return Setup(config=config, record=record, space=space, data=data, dataset=dataset, contexts=contexts)
 
 
@@ -127,8 +127,8 @@ def _begun(store: Store, study: str) -> StudyRecord | None:
     return store.study(study) if store.has_trials(study) else None
 
 
-def _store(store: Store, begun: StudyRecord | None, now: StudyRecord) -> StudyRecord:
-    """Make the store know the study as it is now; refuse what may not change once it has begun."""
+def _stored(store: Store, begun: StudyRecord | None, now: StudyRecord) -> StudyRecord:
+    """The study as the store knows it from now on; refuses what may not change once it has begun."""
     if begun is None:
         former = store.study(now.name)
         if former is None or former.definition != now.definition:
