@@ -12,6 +12,7 @@ from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.records import EpochRecord, TrialRecord, TrialState
 from tlsearch.runner.budget import out_of_time, was_stopped, why_complete
+from tlsearch.runner.choosing import choose_best
 from tlsearch.runner.closing import Closing
 from tlsearch.runner.dispatch import POLL_S, Dispatcher, Watcher, job_id
 from tlsearch.runner.journal import Journal
@@ -160,7 +161,7 @@ class _Run:
         with self._phase("confirmation"):
             self._closing.confirm()
         with self._phase("choosing"):
-            choice = self._closing.choose()
+            choice = choose_best(self._setup, self._store)
         with self._phase("final fit"):
             folder = self._closing.fit_final(choice.record)
         if self._setup.dataset.fresh is not None:

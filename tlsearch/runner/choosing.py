@@ -1,0 +1,95 @@
+"""Chooses: which configurations are confirmed, and which of them is named best."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from tlsearch.errors import NothingCompletedError
+from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
+from tlsearch.runner.budget import CONFIRMED
+from tlsearch.runner.setup import Setup
+from tlsearch.stats import Candidate, bbc_cv, cannot_tell_apart, choose
+from tlsearch.store.store import Store
+
+CONFIRMING_REPEAT = 1
+RANKED = (TrialKind.STARTUP, TrialKind.SEARCH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The configuration that is named best, and why."""
+
+    record: TrialRecord
+    data: dict[str, Json]  # of the "chosen" event
+
+
+def top_trials(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The best completed trials, best first, as many as are confirmed.
+
+    Raises:
+        NothingCompletedError: Where there is none.
+    """
+    ranked = [record for record in records if record.kind in RANKED]
+    done = [r for r in ranked if r.state is TrialState.COMPLETED and r.score is not None]
+    if not done:
+        raise _nothing_completed(ranked)
+    return sorted(done, key=lambda record: (-(record.score or 0.0), record.number))[:CONFIRMED]
+
+
+def choose_best(setup: Setup, store: Store) -> Choice:
+    """Name one configuration best: the cheapest of those that cannot be told apart.
+
+    The estimate bootstraps the plain best score over all completed trials, so that it knows how many competed.
+    """
+    context, study = setup.record.context, setup.record.name
+    labels, groups, metric = context["labels"], context["groups"], context["metric"]
+    seed = setup.config.study.seed
+    everyone = store.predictions(study)
+    again = store.predictions(study, repeat=CONFIRMING_REPEAT)
+    records = store.trials(study)
+    by_number = {record.number: record for record in records}
+    ranked = [n for n, r in by_number.items() if r.kind in RANKED and r.state is TrialState.COMPLETED]
+    competing = [everyone[n] for n in ranked]
+    estimate = bbc_cv(competing, labels, metric, groups=groups, seed=seed)
+    best = top_trials(records)
+    top = [record for record in best if record.number in again] or best[:1]
+    fair = [[again.get(record.number, everyone[record.number])] for record in top]
+    alike = cannot_tell_apart(fair, labels, metric, groups=groups, seed=seed)
+    named = choose([_candidate(record) for record in top], alike)
+    winner = by_number[named.trial]
+    repeated = {c.trial: c.score for c in store.confirmations(study) if c.repeat == CONFIRMING_REPEAT}
+    data = {
+        "trial": winner.number,
+        "reason": _reason(winner, top, alike),
+        "indistinguishable": [top[index].number for index in alike],
+        "confirmed": [record.number for record in top],
+        "estimate": asdict(estimate),
+        "handicap": estimate.handicap(named.score, repeated.get(named.trial)),
+    }
+    return Choice(record=winner, data=data)
+
+
+def _nothing_completed(records: Sequence[TrialRecord]) -> NothingCompletedError:
+    failed = [record for record in records if record.state is TrialState.FAILED]
+    if not records:
+        return NothingCompletedError(
+            "no trial was run: the time budget was used up before the first",
+            hint="raise budget.time, then run the same command again",
+        )
+    first = f"; the first failure: {failed[0].reason}: {failed[0].detail}" if failed else ""
+    return NothingCompletedError(f"no trial completed ({len(failed)} failed){first}")
+
+
+def _candidate(record: TrialRecord) -> Candidate:
+    assert record.facts is not None, "a completed trial has facts"
+    assert record.score is not None, "a completed trial has a score"
+    facts = record.facts
+    return Candidate(trial=record.number, score=record.score, macs=facts.macs, parameters=facts.parameters)
+
+
+def _reason(winner: TrialRecord, top: Sequence[TrialRecord], alike: Sequence[int]) -> str:
+    if len(alike) == 1:
+        return "it did better than every other confirmed configuration"
+    best = winner.number == top[0].number
+    return f"{len(alike)} configurations cannot be told apart; this one " + (
+        "is the cheapest of them, and had the best score" if best else "is the cheapest of them"
+    )
