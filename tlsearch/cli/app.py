@@ -31,6 +31,9 @@ COMMANDS: Mapping[str, Entry] = {
     "report": Entry(
         module="tlsearch.cli.report", attribute="report_command", help="Tell what a study found, and how sure."
     ),
+    "diff": Entry(
+        module="tlsearch.cli.diff", attribute="diff_command", help="Compare two studies or trials, picture by picture."
+    ),
     "export-best": Entry(
         module="tlsearch.cli.export", attribute="export_command", help="Write the best model as verified files."
     ),
