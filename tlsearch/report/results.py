@@ -29,7 +29,7 @@ def section(title: str, *parts: RenderableType) -> RenderableType:
 
 def how_sure(summary: Summary, words: Words, width: int) -> RenderableType | None:
     """The score while searching, corrected, on fresh drawings and on the holdout, on one axis."""
-    rows = _measurements(summary, words)
+    rows = measurements(summary, words)
     if not rows:
         return None
     found = table()
@@ -54,7 +54,7 @@ def how_sure(summary: Summary, words: Words, width: int) -> RenderableType | Non
                 )
             )
         found.add_row(*cells)
-    return section("How good it is, and how sure that is", found, *_remarks(summary, words))
+    return section("How good it is, and how sure that is", found, *remarks(summary, words))
 
 
 def baselines(summary: Summary, words: Words, width: int) -> RenderableType | None:
@@ -135,7 +135,8 @@ def networks(summary: Summary, words: Words, width: int) -> RenderableType | Non
     return section("Networks", found)
 
 
-def _measurements(summary: Summary, words: Words) -> list[tuple[Text, float, Interval]]:
+def measurements(summary: Summary, words: Words) -> list[tuple[Text, float, Interval]]:
+    """What was measured, its score and the score's interval: while searching, corrected, fresh and held out."""
     rows: list[tuple[Text, float, Interval]] = []
     best = summary.best
     if best is not None and best.estimate is not None:
@@ -159,7 +160,8 @@ def _measurements(summary: Summary, words: Words) -> list[tuple[Text, float, Int
     return rows
 
 
-def _remarks(summary: Summary, words: Words) -> list[Text]:
+def remarks(summary: Summary, words: Words) -> list[Text]:
+    """What one must know to read the measurements, a sentence each."""
     said: list[Text] = []
     estimate = summary.best.estimate if summary.best else None
     if estimate is not None:
