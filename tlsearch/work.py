@@ -20,6 +20,7 @@ class JobKind(StrEnum):
     CONFIRM = "confirm"  # score one recipe again, with the folds and seeds of another repeat
     FINAL = "final"  # fit one recipe on all development images, and save it
     TRUTH = "truth"  # score the final model on fresh pictures
+    EXPLAIN = "explain"  # fit one recipe's fold models again, and map where their answers came from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,12 @@ from tlsearch.work import Job, JobKind, Progress
 
 TOLD_A_SECOND = 10
 REMEMBERED = 100
-AGAIN = {JobKind.CONFIRM: "scored again: ", JobKind.FINAL: "final fit: ", JobKind.TRUTH: "on fresh pictures: "}
+AGAIN = {
+    JobKind.CONFIRM: "scored again: ",
+    JobKind.FINAL: "final fit: ",
+    JobKind.TRUTH: "on fresh pictures: ",
+    JobKind.EXPLAIN: "where it looked: ",
+}
 
 
 class Observer(Protocol):

@@ -3,10 +3,12 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from tlsearch.errors import StoreError
 from tlsearch.freezing import frozen_stages
@@ -106,6 +108,13 @@ class Scorer:
             return self._pruned(row, scores, pruned, time.monotonic() - began - scores.probe_seconds)
         return self._completed(row, scores, time.monotonic() - began - scores.probe_seconds)
 
+    def refit(self, row: Row, fold: Fold) -> AbstractContextManager[Fitted]:
+        """The very fit that scored a row on a fold, once more, to be looked at until its context ends."""
+        material = self._material(row)
+        head, _ = self._first_head(row, fold, material)
+        seed = self._seed("dropout", row)
+        return fitted(row.recipe, head, material, fold, dropout_seed=seed, on_epoch=lambda *_: None)
+
     def _material(self, row: Row) -> Material:
         show = shown(self._emit, row.recipe.backbone)
 
@@ -118,11 +127,8 @@ class Scorer:
 
     def _fine_tune(self, row: Row, fold: Fold, material: Material, scores: Scores) -> None:
         recipe = row.recipe
-        head = self._parts.head(recipe, self._seed("init", row))
-        if recipe.start == "probe":
-            probe, fresh = self._parts.probe(recipe, material, fold)
-            set_head_state(head, probe.state)
-            scores.probe_seconds += probe.seconds if fresh else 0.0
+        head, probe_seconds = self._first_head(row, fold, material)
+        scores.probe_seconds += probe_seconds
         rung = math.ceil(recipe.epochs / 2) - 1 if len(self._folds) == 1 and recipe.epochs > 1 else None
 
         def on_epoch(fit: Fitted, epoch: int, loss: float, seconds: float) -> None:
@@ -136,6 +142,15 @@ class Scorer:
         seed = self._seed("dropout", row)
         with fitted(recipe, head, material, fold, dropout_seed=seed, on_epoch=on_epoch) as fit:
             self._keep(scores, fold, fit.predict(fold.validation))
+
+    def _first_head(self, row: Row, fold: Fold, material: Material) -> tuple[nn.Sequential, float]:
+        """A row's head as its training begins, and the seconds that a fresh probe for it took."""
+        head = self._parts.head(row.recipe, self._seed("init", row))
+        if not row.recipe.fine_tunes or row.recipe.start != "probe":
+            return head, 0.0
+        probe, fresh = self._parts.probe(row.recipe, material, fold)
+        set_head_state(head, probe.state)
+        return head, probe.seconds if fresh else 0.0
 
     def _head_row(self, row: Row, fold: Fold) -> HeadRow:
         return HeadRow(
