@@ -8,6 +8,7 @@ import torch
 from engine_nets import Hungry
 from torch import nn
 
+from tlsearch.training.imbalance import Objective
 from tlsearch.training.loop import (
     Fold,
     Inputs,
@@ -25,7 +26,7 @@ FEATURES = np.random.default_rng(5).normal(size=(IMAGES, 12)).astype(np.float32)
 LABELS = torch.from_numpy(np.random.default_rng(6).integers(0, 3, IMAGES))
 INPUTS = Inputs(views=[FEATURES])
 FOLD = Fold(train=np.arange(IMAGES), validation=np.arange(0), seed=1, repeat=0, fold=0)
-STRETCH = Stretch(epochs=3, first=0, batch_size=BATCH, label_smoothing=0.1, schedule="cosine")
+STRETCH = Stretch(epochs=3, first=0, batch_size=BATCH, objective=Objective(label_smoothing=0.1), schedule="cosine")
 
 
 def network(hungry: Hungry | None) -> nn.Sequential:

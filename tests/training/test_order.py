@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tlsearch.training.order import batches, derive, epoch_order, rate_scale, view_of
+from tlsearch.training.order import balanced_order, batches, derive, epoch_order, rate_scale, view_of
 
 IMAGES = np.array([4, 8, 15, 16, 23, 42, 99, 100], dtype=np.int64)
 PLACE = {"seed": 7, "repeat": 0, "fold": 1, "epoch": 2}
@@ -77,3 +77,38 @@ def test_the_shortest_schedules_have_a_rate_at_every_step(steps: int) -> None:
 
 def test_a_constant_rate_stays() -> None:
     assert [rate_scale(step, 5, "constant") for step in range(5)] == [1.0] * 5
+
+
+SKEWED = np.array([0] * 6 + [1, 2], dtype=np.int64)  # of IMAGES
+
+
+def test_a_balanced_epoch_is_as_long_as_any_and_shows_all_classes_alike() -> None:
+    drawn = balanced_order(IMAGES, SKEWED, **PLACE)
+    labels = SKEWED[np.searchsorted(IMAGES, drawn)]
+    assert len(drawn) == len(IMAGES)
+    assert sorted(np.bincount(labels).tolist()) == [2, 3, 3], "8 images and 3 classes"
+    shown = drawn[labels == 0]
+    assert len(set(shown.tolist())) == len(shown), "a class with images enough repeats none of them"
+
+
+def test_balanced_epochs_show_every_image_of_a_large_class_in_time() -> None:
+    epochs = [balanced_order(IMAGES, SKEWED, **{**PLACE, "epoch": epoch}) for epoch in range(20)]
+    assert set(np.concatenate(epochs).tolist()) == set(IMAGES.tolist())
+
+
+def test_a_balanced_order_is_the_same_whenever_it_is_asked_for() -> None:
+    first = balanced_order(IMAGES, SKEWED, **PLACE)
+    np.random.default_rng().random()
+    balanced_order(IMAGES, SKEWED, **{**PLACE, "epoch": 5})
+    assert np.array_equal(balanced_order(IMAGES, SKEWED, **PLACE), first)
+
+
+@pytest.mark.parametrize("part", PLACE)
+def test_another_place_in_the_study_has_another_balanced_order(part: str) -> None:
+    other = {**PLACE, part: PLACE[part] + 1}
+    assert not np.array_equal(balanced_order(IMAGES, SKEWED, **other), balanced_order(IMAGES, SKEWED, **PLACE))
+
+
+def test_classes_of_one_size_are_balanced_by_showing_every_image_once() -> None:
+    alike = np.array([0, 1] * 4, dtype=np.int64)
+    assert sorted(balanced_order(IMAGES, alike, **PLACE).tolist()) == IMAGES.tolist()

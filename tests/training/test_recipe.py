@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tlsearch.training.recipe import Phase, Recipe
+from tlsearch.space import FloatRange
+from tlsearch.training.recipe import Phase, Recipe, probe_recipe
 
 RECIPE = Recipe(
     backbone="small",
@@ -56,3 +57,15 @@ def test_a_recipe_fine_tunes_where_any_phase_trains_a_stage(
 ) -> None:
     phases = tuple(Phase(epochs=1, unfrozen=depth) for depth in depths)
     assert replace(RECIPE, phases=phases, freeze_until=layer).fine_tunes is fine_tunes
+
+
+def test_a_recipe_of_before_imbalance_was_answered_reads_as_plain() -> None:
+    old = {key: value for key, value in RECIPE.to_json().items() if key != "imbalance"}
+    assert Recipe.from_json(old) == RECIPE
+    assert replace(RECIPE, imbalance="class_weights").digest() != RECIPE.digest()
+
+
+def test_a_probe_is_plain_whatever_its_recipe_does_about_skewed_classes() -> None:
+    answered = replace(RECIPE, imbalance="balanced_sampling")
+    rates = FloatRange(1e-4, 1e-2, log=True)
+    assert probe_recipe(answered, rates) == probe_recipe(RECIPE, rates)

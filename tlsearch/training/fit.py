@@ -12,6 +12,7 @@ from torch import nn
 
 from tlsearch.freezing import frozen_stages
 from tlsearch.model import LoadedBackbone
+from tlsearch.training.imbalance import Objective
 from tlsearch.training.loop import (
     EpochDone,
     Fold,
@@ -36,6 +37,7 @@ class Material:
         channels_last: Whether maps are put into that memory format, as the stages' kernels are.
         inputs: `(frozen stages, augment) -> Inputs` at that cut; all stages frozen are the head's own input.
         labels: Of all development images, on the device.
+        classes: How many there are.
         device: Where it is computed.
     """
 
@@ -45,6 +47,7 @@ class Material:
     channels_last: bool
     inputs: Callable[[int, str], Inputs]
     labels: torch.Tensor
+    classes: int
     device: torch.device
 
 
@@ -98,6 +101,7 @@ def fitted(
     deepest = cuts[-1]
     head.to(material.device)
     micro = MicroBatch()
+    objective = _objective(recipe, material, fold)
     torch.manual_seed(dropout_seed)
     with _put_back([p for stage in material.loaded.weights[deepest:] for p in stage]):
         first = 0
@@ -112,7 +116,7 @@ def fitted(
                 values,
                 material.labels,
                 fold,
-                _stretch(recipe, phase, first, fold),
+                _stretch(recipe, phase, first, fold, objective),
                 micro=micro,
                 on_epoch=_told(on_epoch, result),
             )
@@ -143,13 +147,23 @@ def _put_back(weights: Sequence[nn.Parameter]) -> Iterator[None]:
                 weight.requires_grad_(False).copy_(value)
 
 
-def _stretch(recipe: Recipe, phase: Phase, first: int, fold: Fold) -> Stretch:
+def _objective(recipe: Recipe, material: Material, fold: Fold) -> Objective:
+    return Objective.on(
+        material.labels[fold.train],
+        classes=material.classes,
+        imbalance=recipe.imbalance,
+        label_smoothing=recipe.label_smoothing,
+    )
+
+
+def _stretch(recipe: Recipe, phase: Phase, first: int, fold: Fold, objective: Objective) -> Stretch:
     return Stretch(
         epochs=phase.epochs,
         first=first,
         batch_size=min(recipe.batch_size, len(fold.train)),
-        label_smoothing=recipe.label_smoothing,
+        objective=objective,
         schedule=recipe.schedule,
+        balanced=recipe.imbalance == "balanced_sampling",
     )
 
 

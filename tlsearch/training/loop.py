@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from tlsearch.training.imbalance import Objective
 from tlsearch.training.optim import Stepper
-from tlsearch.training.order import batches, epoch_order, rate_scale, view_of
+from tlsearch.training.order import balanced_order, batches, epoch_order, rate_scale, view_of
 
 PREDICT_BATCH = 64
 
@@ -85,15 +85,17 @@ class Stretch:
         epochs: How many.
         first: The number of the first one, counted over all phases.
         batch_size: Pictures a step.
-        label_smoothing: 0 to below 1.
+        objective: What a step minimises.
         schedule: "cosine" or "constant".
+        balanced: Whether an epoch draws all classes alike.
     """
 
     epochs: int
     first: int
     batch_size: int
-    label_smoothing: float
+    objective: Objective
     schedule: str
+    balanced: bool = False
 
 
 EpochDone = Callable[[int, float, float], None]  # epoch, mean training loss, seconds
@@ -128,15 +130,16 @@ def train(
     """
     steps_an_epoch = len(batches(fold.train, stretch.batch_size))
     steps = stretch.epochs * steps_an_epoch
+    drawn_alike = labels[fold.train].cpu().numpy() if stretch.balanced else None
     for offset in range(stretch.epochs):
         began = time.monotonic()
         epoch = stretch.first + offset
-        order = epoch_order(fold.train, seed=fold.seed, repeat=fold.repeat, fold=fold.fold, epoch=epoch)
+        order = _order(fold, drawn_alike, epoch)
         views = view_of(len(labels), seed=fold.seed, views=len(inputs.views), epoch=epoch)
         total = torch.zeros((), device=labels.device)
         for index, rows in enumerate(batches(order, stretch.batch_size)):
             x = inputs.gather(rows, views[rows], labels.device)
-            loss, gradients = _gradients(forward, stepper.parameters, x, labels[rows], stretch.label_smoothing, micro)
+            loss, gradients = _gradients(forward, stepper.parameters, x, labels[rows], stretch.objective, micro)
             total += loss * len(rows)
             stepper.step(gradients, rate_scale(offset * steps_an_epoch + index, steps, stretch.schedule))
         mean = total.item() / len(order)  # the one point of an epoch at which a GPU is waited for
@@ -196,18 +199,25 @@ def is_device_lost(error: BaseException) -> bool:
     return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
 
 
+def _order(fold: Fold, drawn_alike: NDArray[np.int64] | None, epoch: int) -> NDArray[np.int64]:
+    """The images of an epoch; where their labels are given, all classes alike."""
+    if drawn_alike is None:
+        return epoch_order(fold.train, seed=fold.seed, repeat=fold.repeat, fold=fold.fold, epoch=epoch)
+    return balanced_order(fold.train, drawn_alike, seed=fold.seed, repeat=fold.repeat, fold=fold.fold, epoch=epoch)
+
+
 def _gradients(
     forward: Callable[[torch.Tensor], torch.Tensor],
     parameters: Sequence[torch.Tensor],
     x: torch.Tensor,
     y: torch.Tensor,
-    smoothing: float,
+    objective: Objective,
     micro: MicroBatch,
 ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
     """The batch's mean loss and its gradients, in as many pieces as memory asks for."""
     while True:
         try:
-            return _accumulated(forward, parameters, x, y, smoothing, micro.size or len(x))
+            return _accumulated(forward, parameters, x, y, objective, micro.size or len(x))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or not micro.halve(len(x)):
                 raise
@@ -218,7 +228,7 @@ def _accumulated(
     parameters: Sequence[torch.Tensor],
     x: torch.Tensor,
     y: torch.Tensor,
-    smoothing: float,
+    objective: Objective,
     piece: int,
 ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
     total = torch.zeros((), device=x.device)
@@ -226,7 +236,7 @@ def _accumulated(
     for start in range(0, len(x), piece):
         logits = forward(x[start : start + piece]).float()
         target = y[start : start + piece]
-        loss = F.cross_entropy(logits, target, label_smoothing=smoothing, reduction="sum") / len(x)
+        loss = objective.total(logits, target) / len(x)
         new = torch.autograd.grad(loss, parameters)
         total += loss.detach()
         if gradients:

@@ -20,6 +20,33 @@ def epoch_order(images: NDArray[np.int64], *, seed: int, repeat: int, fold: int,
     return np.random.default_rng(derive(seed, "order", repeat, fold, epoch)).permutation(images)
 
 
+def balanced_order(
+    images: NDArray[np.int64], labels: NDArray[np.int64], *, seed: int, repeat: int, fold: int, epoch: int
+) -> NDArray[np.int64]:
+    """As many images as `epoch_order` has, drawn from all classes alike: a pure function of its arguments.
+
+    A class shows all its images before it shows one again. Where the classes do not divide the epoch evenly, chance
+    decides which of them show one more.
+
+    Args:
+        images: Those that are trained on.
+        labels: `(len(images),)`, theirs.
+        seed: The study's.
+        repeat: Which partition of the images into folds.
+        fold: Which of its folds is left out.
+        epoch: Counted over all phases.
+    """
+    rng = np.random.default_rng(derive(seed, "balanced", repeat, fold, epoch))
+    classes = rng.permutation(np.unique(labels))
+    drawn = []
+    for turn, label in enumerate(classes):
+        wanted = (len(images) - turn + len(classes) - 1) // len(classes)  # they sum to len(images)
+        own = images[labels == label]
+        rounds = [rng.permutation(own) for _ in range(1 + wanted // len(own))]
+        drawn.append(np.concatenate(rounds)[:wanted])
+    return rng.permutation(np.concatenate(drawn))
+
+
 def batches(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
     """An epoch's images in batches. One image left over joins the batch before: BatchNorm learns nothing of it."""
     starts = list(range(0, len(order), size))

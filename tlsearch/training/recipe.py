@@ -10,6 +10,7 @@ from tlsearch.space import FloatRange
 
 Optimizer = Literal["adamw", "sgd", "rmsprop"]
 Start = Literal["probe", "random"]
+Imbalance = Literal["none", "class_weights", "balanced_sampling", "logit_adjustment"]
 
 PROBE_EPOCHS = 10
 PROBE_BATCH = 32
@@ -49,6 +50,10 @@ class Recipe:
         optimizer: AdamW, SGD with momentum 0.9, or RMSprop.
         weight_decay: Decoupled; never on biases and normalisation.
         label_smoothing: 0 to below 1.
+        imbalance: What is done about classes of unequal size. "class_weights": a picture's loss counts n / (C n_c);
+            "balanced_sampling": an epoch draws all classes alike; "logit_adjustment": the log prior is added to the
+            logits in training (Menon et al. 2021, arXiv:2007.07314). The answers of all three are those of a world
+            in which the classes are equally frequent.
         start: "probe": fine-tuning starts from the probe's head; "random": from random weights.
         schedule: "cosine" with a short warm-up, or "constant" as published recipes have it.
         clip_norm: Largest gradient norm; None does not clip.
@@ -66,6 +71,7 @@ class Recipe:
     optimizer: Optimizer = "adamw"
     weight_decay: float = 1e-4
     label_smoothing: float = 0.0
+    imbalance: Imbalance = "none"
     start: Start = "probe"
     schedule: Literal["cosine", "constant"] = "cosine"
     clip_norm: float | None = 1.0
@@ -87,7 +93,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Recipe":
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote, or an earlier version of it that knew fewer fields."""
         return cls(**{**data, "phases": tuple(Phase(**phase) for phase in data["phases"])})
 
     def digest(self) -> str:
@@ -97,7 +103,8 @@ class Recipe:
 
 def probe_recipe(recipe: Recipe, rates: FloatRange) -> Recipe:
     """The probe of a recipe: its head alone, 10 epochs at the middle of its rates on plain features (Kumar et al.
-    2022, arXiv:2202.10054: linear probing, then fine-tuning).
+    2022, arXiv:2202.10054: linear probing, then fine-tuning). It is plain: shared by recipes whatever they do about
+    classes of unequal size.
 
     Args:
         recipe: Of any schedule: its backbone, head and preprocessing count.

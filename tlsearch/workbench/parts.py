@@ -167,6 +167,7 @@ class Parts:
             channels_last=loaded.spec.framework == "torch",
             inputs=inputs,
             labels=self.labels,
+            classes=len(self.context.classes),
             device=self.device,
         )
 
