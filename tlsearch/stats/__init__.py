@@ -1,5 +1,6 @@
 """How good a model is and how sure one can be; numpy only, and nothing of ours."""
 
+from tlsearch.stats.calibration import Calibration, calibrate, tempered
 from tlsearch.stats.compare import (
     Candidate,
     Difference,
@@ -14,6 +15,7 @@ from tlsearch.stats.metrics import ClassScores, confusion_matrix, per_class, sco
 from tlsearch.stats.selection import SelectionEstimate, bbc_cv
 
 __all__ = [
+    "Calibration",
     "Candidate",
     "ClassScores",
     "Difference",
@@ -21,6 +23,7 @@ __all__ = [
     "SelectionEstimate",
     "Verdict",
     "bbc_cv",
+    "calibrate",
     "cannot_tell_apart",
     "choose",
     "confusion_matrix",
@@ -29,5 +32,6 @@ __all__ = [
     "score",
     "score_interval",
     "selection_differences",
+    "tempered",
     "wilson",
 ]
