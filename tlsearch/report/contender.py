@@ -1,0 +1,128 @@
+"""One side of a comparison: a trial, or a study's named best, with its answers about known pictures."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tlsearch.errors import DataError, NothingCompletedError, StoreError, UnknownNameError
+from tlsearch.records import StudyRecord, TrialKind, TrialRecord, TrialState
+from tlsearch.report import verdict
+from tlsearch.report.entries import entry
+from tlsearch.report.evidence import Evidence
+from tlsearch.report.values import Entry
+from tlsearch.store.store import Store
+
+CONFIRMING_REPEAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A trial and what it answered about its study's development pictures, which are `n`.
+
+    Args:
+        study: The study's name.
+        metric: What the study chose by.
+        classes: C names in label order.
+        files: `(n,)` names, as reports show them.
+        hashes: `(n,)` sha256 of the decoded pictures: what two studies know one picture by.
+        labels: `(n,)`.
+        groups: `(n,)`, equal for pictures that belong together; None where the study has none.
+        entry: The trial.
+        answers: `(n, C)` log-probabilities of fits that did not train on the picture; NaN where none was asked.
+        again: The same with other folds and seeds; None where the trial was not scored again.
+        picked_from: How many configurations it was picked out of as the best; None where it was asked for by number
+            and is not the one that its study names.
+    """
+
+    study: str
+    metric: str
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    hashes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    groups: tuple[str, ...] | None
+    entry: Entry
+    answers: NDArray[np.float32]
+    again: NDArray[np.float32] | None
+    picked_from: int | None
+
+    def is_the_trial_of(self, other: "Contender") -> bool:
+        """Whether both are one trial of one study."""
+        same = (self.study, self.entry.trial) == (other.study, other.entry.trial)
+        return same and np.array_equal(self.answers, other.answers, equal_nan=True)
+
+
+def load_contender(store: Store, study: str, trial: int | None = None) -> Contender:
+    """Read one side of a comparison.
+
+    Args:
+        store: May be open for reading only.
+        study: The study's name.
+        trial: A trial's number; None takes the study's named best, or its best so far while it runs.
+
+    Raises:
+        StoreError: Where the store has no such study.
+        DataError: Where the study was run before pictures' hashes were stored.
+        UnknownNameError: Where there is no such trial, or none with answers.
+        NothingCompletedError: Where no trial of the study completed.
+    """
+    record = store.study(study)
+    if record is None:
+        raise StoreError(f"the store has no study '{study}'")
+    evidence = _evidence(store, record)
+    best = verdict.best(evidence)
+    if trial is None and best is None:
+        raise NothingCompletedError(f"no trial of study '{study}' completed, so there is nothing to compare")
+    named = None if best is None else best.entry.trial
+    found = _with_answers(evidence, trial if trial is not None else named)
+    context = record.context
+    if "hashes" not in context:
+        raise DataError(
+            f"study '{study}' was run before tlsearch stored what its pictures hash to, so none can be paired",
+            hint="run it once more under another name: tlsearch run --new-study NAME",
+        )
+    competed = sum(one.number in evidence.predictions for one in evidence.searched())
+    groups = evidence.groups
+    return Contender(
+        study=study,
+        metric=evidence.metric,
+        classes=tuple(str(name) for name in context["classes"]),
+        files=tuple(str(name) for name in context["files"]),
+        hashes=tuple(str(digest) for digest in context["hashes"]),
+        labels=evidence.labels,
+        groups=None if groups is None else tuple(str(group) for group in groups),
+        entry=entry(evidence, found, with_interval=False),
+        answers=evidence.predictions[found.number],
+        again=store.predictions(study, repeat=CONFIRMING_REPEAT).get(found.number),
+        picked_from=competed if found.number == named and found.kind is not TrialKind.BASELINE else None,
+    )
+
+
+def _evidence(store: Store, record: StudyRecord) -> Evidence:
+    return Evidence(
+        study=record,
+        trials=store.trials(record.name),
+        confirmations=store.confirmations(record.name),
+        events=store.events(record.name, ["chosen"]),
+        predictions=store.predictions(record.name),
+    )
+
+
+def _with_answers(evidence: Evidence, number: int | None) -> TrialRecord:
+    """A trial whose answers are stored; of a duplicate, the trial that answered for it."""
+    study = evidence.study.name
+    by_number = {trial.number: trial for trial in evidence.trials}
+    found = by_number.get(-1 if number is None else number)
+    if found is None:
+        had = f"they are 0 to {max(by_number)}" if by_number else "it has none yet"
+        raise UnknownNameError(f"study '{study}' has no trial {number}: {had}")
+    if found.duplicate_of is not None:
+        found = by_number[found.duplicate_of]
+    if found.number not in evidence.predictions:
+        state = "has no stored answers" if found.state is TrialState.COMPLETED else f"is {found.state.value}"
+        why = f": {found.detail}" if found.detail else ""
+        raise UnknownNameError(
+            f"trial {number} of study '{study}' {state}{why}", hint="only completed trials can be compared"
+        )
+    return found
