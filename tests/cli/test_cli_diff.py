@@ -48,7 +48,9 @@ def test_two_trials_of_one_study_can_be_compared_by_any_metric(capsys: pytest.Ca
 
 def test_a_person_gets_the_answer_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "old", "new"]) == 0
-    assert "B is better than A by 25.0 points on 120 pictures" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "B is better than A by 25.0 points (95 % sure: +" in shown
+    assert "on 120 pictures" in shown
 
 
 @pytest.mark.parametrize(

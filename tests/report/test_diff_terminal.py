@@ -37,8 +37,8 @@ def told_apart(tmp_path: Path) -> Diff:
 def test_the_answer_comes_first_and_fits(told_apart: Diff, width: int) -> None:
     shown = flowing(printed(told_apart, width))
     gain = told_apart.difference
-    assert "B is better than A by 24.2 points on 120 pictures" in shown
-    assert f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f} for A" in shown
+    sure = f"95 % sure: {-100 * gain.high:+.1f} to {-100 * gain.low:+.1f}"
+    assert f"B is better than A by 24.2 points ({sure}) on 120 pictures" in shown
     assert shown.index("B is better") < shown.index("Class by class")
     assert "…" not in printed(told_apart, 60)
 
@@ -53,7 +53,7 @@ def test_models_alike_are_said_to_be(tmp_path: Path) -> None:
     a = World(name="a", trials=[answers(TRUTH, CLASSES, {3: "bruno"})]).contender(tmp_path / "a")
     b = World(name="b", trials=[STRONG]).contender(tmp_path / "b")
     shown = flowing(printed(compare(a, b)))
-    assert "A and B cannot be told apart on 120 pictures that both were asked about: no difference" in shown
+    assert "A and B cannot be told apart on 120 pictures that both were asked about: they score the same" in shown
 
 
 def test_two_winners_are_said_to_carry_their_luck_and_one_winner_too(tmp_path: Path) -> None:

@@ -40,13 +40,16 @@ def _title(diff: Diff, words: Words) -> Text:
 def _answer(diff: Diff, words: Words) -> str:
     """The one sentence that a person came for."""
     gain, on = diff.difference, f"on {plural(diff.pairing.compared, 'picture')} that both were asked about"
-    sure = f"95 % sure: {words.gain(gain.low)} to {words.gain(gain.high)}"
     if gain.verdict is Verdict.ALIKE:
-        ahead = "A is ahead" if gain.value > 0 else "B is ahead" if gain.value < 0 else "no difference"
-        by = f" by {words.size(gain.value)}" if gain.value else ""
-        return f"A and B cannot be told apart {on}: {ahead}{by}, which may be luck ({sure} for A)."
-    first, second = ("A", "B") if gain.verdict is Verdict.BETTER else ("B", "A")
-    return f"{first} is better than {second} by {words.size(gain.value)} {on} ({sure} for A)."
+        ahead = "A is ahead" if gain.value > 0 else "B is ahead"
+        by = f"{ahead} by {words.size(gain.value)}, which may be luck" if gain.value else "they score the same"
+        sure = f"95 % sure: A is between {words.size(gain.low)} worse and {words.size(gain.high)} better"
+        return f"A and B cannot be told apart {on}: {by} ({sure})."
+    first, second, ends = ("A", "B", (gain.low, gain.high))
+    if gain.verdict is Verdict.WORSE:
+        first, second, ends = ("B", "A", (-gain.high, -gain.low))
+    sure = f"95 % sure: {words.gain(ends[0])} to {words.gain(ends[1])}"
+    return f"{first} is better than {second} by {words.size(gain.value)} ({sure}) {on}."
 
 
 def _sides(diff: Diff, words: Words) -> RenderableType:
