@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tlsearch.errors import NothingCompletedError
 from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
 from tlsearch.runner.budget import CONFIRMED
 from tlsearch.runner.setup import Setup
-from tlsearch.stats import Candidate, bbc_cv, cannot_tell_apart, choose
+from tlsearch.stats import Calibration, Candidate, bbc_cv, calibrate, cannot_tell_apart, choose
 from tlsearch.store.store import Store
 
 CONFIRMING_REPEAT = 1
@@ -20,6 +23,7 @@ class Choice:
 
     record: TrialRecord
     data: dict[str, Json]  # of the "chosen" event
+    temperature: float  # of the final model
 
 
 def top_trials(records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -56,6 +60,7 @@ def choose_best(setup: Setup, store: Store) -> Choice:
     alike = cannot_tell_apart(fair, labels, metric, groups=groups, seed=seed)
     named = choose([_candidate(record) for record in top], alike)
     winner = by_number[named.trial]
+    calibration = _calibration(setup, everyone[winner.number])
     repeated = {c.trial: c.score for c in store.confirmations(study) if c.repeat == CONFIRMING_REPEAT}
     data = {
         "trial": winner.number,
@@ -64,8 +69,15 @@ def choose_best(setup: Setup, store: Store) -> Choice:
         "confirmed": [record.number for record in top],
         "estimate": asdict(estimate),
         "handicap": estimate.handicap(named.score, repeated.get(named.trial)),
+        "calibration": None if calibration is None else calibration.to_json(),
     }
-    return Choice(record=winner, data=data)
+    return Choice(record=winner, data=data, temperature=1.0 if calibration is None else calibration.temperature)
+
+
+def _calibration(setup: Setup, log_probs: NDArray[np.float32]) -> Calibration | None:
+    """What a temperature does to out-of-fold log-probabilities `(n, C)`; None where they are too few to say."""
+    context, folds = setup.record.context, setup.contexts[0].folds[0]
+    return calibrate(log_probs, context["labels"], folds=folds, groups=context["groups"], seed=setup.config.study.seed)
 
 
 def _nothing_completed(records: Sequence[TrialRecord]) -> NothingCompletedError:

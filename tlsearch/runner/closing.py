@@ -56,20 +56,29 @@ class Closing:
                 self._store.record(self._study, [result])
                 self._journal.event("confirmed", trial=record.number, score=result.score, state=result.state)
 
-    def fit_final(self, record: TrialRecord) -> Path:
-        """Fit the chosen configuration on all development images; a sound earlier fit of it is kept."""
+    def fit_final(self, record: TrialRecord, temperature: float) -> Path:
+        """Fit the chosen configuration on all development images; a sound earlier fit of it is kept.
+
+        Args:
+            record: The chosen trial.
+            temperature: To divide the final model's logits by; with another one it is another model.
+        """
         recipe = Recipe.from_json(record.recipe)
+        wanted = (recipe.digest(), temperature)
         for event in reversed(self._store.events(self._study, ["final_fitted"])):
-            if event.data["recipe"] == recipe.digest() and is_sound(Path(event.data["folder"])):
+            found = (event.data["recipe"], event.data.get("temperature", 1.0))
+            if found == wanted and is_sound(Path(event.data["folder"])):
                 return Path(event.data["folder"])
         row = Row(trial=record.number, attempt=1, recipe=recipe, seed_key=record.number)
-        result = self._dispatcher.run(Job(id=job_id("final", record.number), kind=JobKind.FINAL, rows=(row,)))
+        options = {"temperature": temperature}
+        result = self._dispatcher.run(
+            Job(id=job_id("final", record.number), kind=JobKind.FINAL, rows=(row,), options=options)
+        )
         if result.state is not TrialState.COMPLETED:
             raise TlsearchError(f"the final model could not be fitted: {result.detail}")
         folder = str(result.extras["folder"])
-        difference = result.extras["cached_difference"]
-        told = {"trial": record.number, "folder": folder, "recipe": recipe.digest(), "cached_difference": difference}
-        self._journal.event("final_fitted", **told)
+        told = {"trial": record.number, "folder": folder, "recipe": recipe.digest(), "temperature": temperature}
+        self._journal.event("final_fitted", **told, cached_difference=result.extras["cached_difference"])
         return Path(folder)
 
     def score_truth(self, record: TrialRecord, folder: Path) -> None:

@@ -19,6 +19,7 @@ from tlsearch.runner.journal import Journal
 from tlsearch.runner.live import Live, Observer
 from tlsearch.runner.proposals import as_record, first_jobs
 from tlsearch.runner.setup import Places, Setup, set_up
+from tlsearch.runner.showing import Showing
 from tlsearch.search.baselines import baselines_left_out
 from tlsearch.search.jobs import Proposal, SpaceExhausted, next_round
 from tlsearch.store.store import Store
@@ -143,6 +144,7 @@ class _Run:
             timeout_s=setup.config.run.trial_timeout_s,
         )
         self._closing = Closing(setup, store=store, journal=journal, dispatcher=self._dispatcher)
+        self._showing = Showing(setup, store=store, journal=journal, dispatcher=self._dispatcher)
 
     def through(self, *, was_stopped: bool) -> str:
         """All of it, in order; returns why the search ended.
@@ -163,11 +165,13 @@ class _Run:
         with self._phase("choosing"):
             choice = choose_best(self._setup, self._store)
         with self._phase("final fit"):
-            folder = self._closing.fit_final(choice.record)
+            folder = self._closing.fit_final(choice.record, choice.temperature)
         if self._setup.dataset.fresh is not None:
             with self._phase("truth"):
                 self._closing.score_truth(choice.record, folder)
         self._closing.keep_importance()
+        with self._phase("pictures"):
+            self._showing.keep(choice.record)
         self._journal.event("chosen", **choice.data)
         return why
 

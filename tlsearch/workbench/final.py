@@ -20,6 +20,7 @@ from tlsearch.features.pictures import Pictures
 from tlsearch.final_files import ANSWERS, DESCRIPTION, SEALED, WEIGHTS
 from tlsearch.model import Network
 from tlsearch.records import Json, TrialState
+from tlsearch.stats import tempered
 from tlsearch.training.fit import Fitted, fitted, set_head_state
 from tlsearch.training.order import derive
 from tlsearch.work import Job, Row, RowResult
@@ -33,13 +34,19 @@ def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
     """Fit the job's one recipe on every development image, and save it in the context's models folder.
 
     The saved answers come from the whole network on the pictures' pixels, not from cached features, so what is
-    exported is held against what a user of the model will get.
+    exported is held against what a user of the model will get. They are given at the temperature.
+
+    Args:
+        parts: Of the study.
+        job: Its option "temperature" is what the model's logits are divided by; left out, 1.
+        on_epoch: Told of each epoch.
 
     Returns:
         `extras` hold "folder" and "cached_difference": the largest difference of a probability between cached
         features and pixels, over the first batch.
     """
     (row,) = job.rows
+    temperature = float(job.options.get("temperature", 1.0))
     began = time.monotonic()
     material = parts.material(row.recipe)
     fold = parts.fold(job.repeat, ALL_DATA)
@@ -52,9 +59,9 @@ def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
 
     seed = derive(parts.context.seed, "dropout", row.seed_key, "final")
     with fitted(row.recipe, head, material, fold, dropout_seed=seed, on_epoch=told) as result:
-        cached = result.predict(fold.train[:BATCH])
+        cached = tempered(result.predict(fold.train[:BATCH]), temperature)
         network = parts.network(row.recipe, head).eval()
-        folder, development = _save(parts, row, network)
+        folder, development = _save(parts, row, network, temperature)
         facts = parts.facts(row.recipe, head, result.frozen)
     difference = np.abs(np.exp(development[: len(cached)]) - np.exp(cached)).max()
     return RowResult.of(
@@ -68,16 +75,18 @@ def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
 
 
 @torch.no_grad()
-def answers(network: Network, pictures: Pictures, classes: int, device: torch.device) -> NDArray[np.float32]:
-    """Log-probabilities of pictures from their pixels, end to end, `(pictures, classes)`."""
+def answers(
+    network: Network, pictures: Pictures, *, classes: int, device: torch.device, temperature: float
+) -> NDArray[np.float32]:
+    """Log-probabilities of pictures from their pixels, end to end, at a temperature, `(pictures, classes)`."""
     parts = [
-        torch.log_softmax(network(torch.from_numpy(batch).to(device)).float(), dim=1).cpu().numpy()
+        torch.log_softmax(network(torch.from_numpy(batch).to(device)).float() / temperature, dim=1).cpu().numpy()
         for batch in pictures.batches("none", 0, BATCH)
     ]
     return np.concatenate([np.empty((0, classes), dtype=np.float32), *parts])
 
 
-def _save(parts: Parts, row: Row, network: Network) -> tuple[Path, NDArray[np.float32]]:
+def _save(parts: Parts, row: Row, network: Network, temperature: float) -> tuple[Path, NDArray[np.float32]]:
     """Write the final model's folder, whole or not at all.
 
     Returns:
@@ -87,12 +96,21 @@ def _save(parts: Parts, row: Row, network: Network) -> tuple[Path, NDArray[np.fl
         StoreError: Where the disk does not take it.
     """
     context = parts.context
-    classes = len(context.classes)
-    development = answers(network, parts.pictures(row.recipe, context.development), classes, parts.device)
-    sealed = answers(network, parts.pictures(row.recipe, context.holdout), classes, parts.device)
-    weights = save({name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()})
-    description = _description(parts, row, weights)
-    folder = Path(context.models) / f"final-{row.trial:04d}-{row.recipe.digest()[:8]}"
+    development, sealed = (
+        answers(
+            network,
+            parts.pictures(row.recipe, indices),
+            classes=len(context.classes),
+            device=parts.device,
+            temperature=temperature,
+        )
+        for indices in (context.development, context.holdout)
+    )
+    tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    # among the bytes, so that the digest, by which a holdout's opening is recorded, tells of the temperature too
+    weights = save(tensors, metadata={"temperature": repr(temperature)})
+    description = _description(parts, row, weights, temperature)
+    folder = Path(context.models) / f"final-{row.trial:04d}-{row.recipe.digest()[:8]}-t{temperature:g}"
     temporary = folder.with_name(folder.name + ".tmp")
     with writing(folder):
         shutil.rmtree(temporary, ignore_errors=True)
@@ -115,7 +133,7 @@ def _packed(indices: tuple[int, ...], log_probs: NDArray[np.float32]) -> bytes:
     return packed.getvalue()
 
 
-def _description(parts: Parts, row: Row, weights: bytes) -> dict[str, Json]:
+def _description(parts: Parts, row: Row, weights: bytes, temperature: float) -> dict[str, Json]:
     choice = parts.context.backbones[row.recipe.backbone]
     params = {**choice.params, **row.recipe.backbone_params}
     return {
@@ -127,7 +145,7 @@ def _description(parts: Parts, row: Row, weights: bytes) -> dict[str, Json]:
         "image_px": choice.image_px,
         "stored_px": parts.store.shorter_px,
         "preprocessing": asdict(parts.preprocessing(row.recipe)),
-        "temperature": 1.0,
+        "temperature": temperature,
         "feature_dim": parts.loaded(row.recipe).backbone.feature_dim,
         "framework": parts.host.backbone(choice.name).framework,
         "head_input": parts.head_spec(row.recipe).input,
