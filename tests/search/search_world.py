@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tlsearch import Backbone, BackboneSpec, Choice, FloatRange, HeadSpec, IntRange, Params
 from tlsearch.records import FailureReason, TrialKind, TrialRecord, TrialState
 from tlsearch.search import Proposal, SearchSpace, SpaceExhausted, next_round
-from tlsearch.study import StudyConfig
+from tlsearch.study import Imbalance, StudyConfig
 from tlsearch.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -102,8 +102,10 @@ def config(*, trials: int = 40, seed: int = 7, search: Mapping[str, Any] | None 
     return StudyConfig.model_validate({"study": study, "search": dict(search or {}), **tables})
 
 
-def space_of(study: StudyConfig, backbones: Sequence[BackboneSpec] = BACKBONES) -> SearchSpace:
-    return SearchSpace.build(study, backbones, HEADS, metric="accuracy")
+def space_of(
+    study: StudyConfig, backbones: Sequence[BackboneSpec] = BACKBONES, *, imbalance: Sequence[Imbalance] = ("none",)
+) -> SearchSpace:
+    return SearchSpace.build(study, backbones, HEADS, metric="accuracy", imbalance=imbalance)
 
 
 def score_of(recipe: Recipe) -> float:

@@ -23,7 +23,7 @@ def test_a_baseline_is_exactly_as_written() -> None:
     assert recipe.head_params == {"hidden": [1024, 1024, 512]}
     assert (recipe.optimizer, recipe.batch_size, recipe.epochs) == ("rmsprop", 16, 5)
     assert (recipe.schedule, recipe.clip_norm, recipe.start) == ("constant", None, "random")
-    assert (recipe.label_smoothing, recipe.weight_decay) == (0.0, 0.0)
+    assert (recipe.label_smoothing, recipe.weight_decay, recipe.imbalance) == (0.0, 0.0, "none")
     assert recipe.phases[0].suffix_lr_scale == 1.0
 
 
@@ -81,3 +81,9 @@ def test_a_baseline_gets_what_the_study_sets_for_its_backbone() -> None:
     (baseline, *_) = next_round(space_of(study, BACKBONES[2:]), [], config=study, probe_scores=PROBES, room=1)
 
     assert baseline.recipe.backbone_params == {"width": 0.5}
+
+
+def test_a_baseline_answers_skewed_classes_where_it_says_so() -> None:
+    table = BaselineTable.model_validate({**ARTICLE, "imbalance": "balanced_sampling"})
+
+    assert baseline_recipe(table).imbalance == "balanced_sampling"

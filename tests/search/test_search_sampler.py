@@ -6,7 +6,7 @@ from search_world import BACKBONES, PROBES, SET, config, play, space_of
 
 from tlsearch.records import FailureReason, TrialKind, TrialRecord, TrialState
 from tlsearch.search import SearchSpace, next_round
-from tlsearch.search.sampler import HISTORY, Asker, derived_seed
+from tlsearch.search.sampler import HISTORY, Asker, Missed, derived_seed
 
 
 def completed(space: SearchSpace, number: int, params: dict, score: float) -> TrialRecord:
@@ -139,3 +139,56 @@ def test_a_sampler_says_nothing(capfd) -> None:
 
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""
+
+
+def floored(*, least: int) -> tuple[SearchSpace, list[TrialRecord], Missed]:
+    """A history in which fewer epochs score better, and a floor that only trials with enough of them keep."""
+    space = space_of(config(search={**SET, "epochs": {"low": 1, "high": 40}}), BACKBONES[:1])
+    history = [completed(space, n, {"epochs": n + 1}, score=1 - n / 40) for n in range(40)]
+    missed = {record.number: {"min_recall.cat": (least - record.number - 1) / 40} for record in history}
+    return space, history, missed
+
+
+def epochs_asked(space: SearchSpace, history: list[TrialRecord], missed: Missed) -> list[int]:
+    seeds = range(20)
+    return [int(Asker(space, history, sampler="tpe", seed=seed, missed=missed).ask()["epochs"]) for seed in seeds]
+
+
+def test_a_sampler_stays_near_the_best_of_the_trials_that_keep_a_floor() -> None:
+    space, history, missed = floored(least=25)
+
+    kept = epochs_asked(space, history, missed)
+    free = epochs_asked(space, history, {})
+
+    assert sum(epochs < 15 for epochs in free) >= 15
+    assert sum(epochs < 15 for epochs in kept) <= 2
+    assert sum(20 <= epochs <= 32 for epochs in kept) >= 15
+
+
+def test_where_no_trial_keeps_a_floor_a_sampler_goes_where_least_is_missed() -> None:
+    space, history, missed = floored(least=80)
+
+    assert sum(epochs > 30 for epochs in epochs_asked(space, history, missed)) >= 15
+
+
+def test_a_failed_trial_is_worse_than_one_that_misses_a_floor_by_little() -> None:
+    space, history, missed = floored(least=60)
+    lost = range(20)
+    failed = [
+        replace(record, state=TrialState.FAILED, score=None, reason=FailureReason.NON_FINITE)
+        if record.number in lost
+        else record
+        for record in history
+    ]
+    left = {number: values for number, values in missed.items() if number not in lost}
+
+    assert sum(epochs > 30 for epochs in epochs_asked(space, failed, left)) >= 15
+
+
+def test_trials_that_keep_a_floor_are_told_before_better_ones_that_do_not() -> None:
+    space = space_of(config(search={**SET, "epochs": {"low": 1, "high": 900}}), BACKBONES[:1])
+    history = [completed(space, n, {"epochs": n + 1}, score=1 - n / 1000) for n in range(600)]
+    missed = {record.number: {"floor": -0.1 if 200 <= record.number < 210 else 0.3} for record in history}
+
+    assert sum(epochs in range(190, 222) for epochs in epochs_asked(space, history, missed)) >= 10
+    assert sum(epochs in range(190, 222) for epochs in epochs_asked(space, history, {})) <= 2

@@ -34,7 +34,7 @@ def draws(space: SearchSpace, count: int = 60) -> list[dict]:
 def test_names_are_shared_across_backbones_and_prefixed_where_conditional() -> None:
     space = space_of(config(search={"augment": ["none", "flip"]}))
 
-    assert {d.name for d in space.dimensions} == ALL_NAMES
+    assert {d.name for d in space.dimensions} == ALL_NAMES | {"imbalance"}
     assert space.searched == ALL_NAMES
 
 
@@ -172,3 +172,23 @@ def test_learning_rates_come_from_the_head_unless_the_study_says_otherwise() -> 
 
     assert space.dimension("linear.learning_rate").range == HEADS["linear"].learning_rate
     assert space.dimension("mlp.learning_rate").range == FloatRange(1e-5, 1e-3)
+
+
+def test_answers_to_skewed_classes_are_searched_where_there_are_several() -> None:
+    plain = space_of(config())
+    answered = space_of(config(), imbalance=("none", "class_weights", "logit_adjustment"))
+
+    assert "imbalance" not in plain.searched, "one value is no sampler's"
+    assert {plain.recipe(params).imbalance for params in draws(plain)} == {"none"}
+    found = {answered.recipe(params).imbalance for params in draws(answered)}
+    assert found == {"none", "class_weights", "logit_adjustment"}
+    assert all(answered.params_of(answered.recipe(params)) == params for params in draws(answered, 20))
+    assert answered.digest() != plain.digest()
+
+
+def test_rows_of_a_job_may_answer_skewed_classes_in_their_own_way() -> None:
+    space = space_of(config(), imbalance=("none", "class_weights"))
+    (params, *_) = draws(space, 1)
+
+    assert "imbalance" in params
+    assert "imbalance" not in space.shared_part(params)

@@ -159,6 +159,13 @@ def test_a_bad_override_is_reported_at_its_key(faults: Faults) -> None:
         ("[search]\nlabel_smoothing = [0, 1]", "search.label_smoothing", "below 1"),
         ("[search]\naugment = []", "search.augment", "is empty"),
         ("[search]\naugment = ['flop']", "search.augment.0", "did you mean 'flip'"),
+        ("[search]\nimbalance = 'class_weight'", "search.imbalance", "expected 'none', 'class_weights'"),
+        ("[search]\nimbalance = ['class_weight']", "search.imbalance.0", "did you mean 'class_weights'"),
+        ("[search]\nimbalance = ['none', 'none']", "search.imbalance", "twice"),
+        ("[constraints]\nmin_recal.cat = 0.8", "constraints.min_recal", "did you mean 'min_recall'"),
+        ("[constraints]\nmin_recall.cat = 80", "constraints.min_recall.cat", "at most 1"),
+        ("[constraints]\nmin_precision.cat = 0", "constraints.min_precision.cat", "more than 0"),
+        ("[constraints]\nmin_recall = 0.8", "constraints.min_recall", "CLASS = 0.8"),
         ("[search]\nheads = ['mpl']", "search.heads", "did you mean 'mlp'"),
         ("[search]\nsampler = 'tpee'", "search.sampler", "did you mean 'tpe'"),
         ("[search.head.mpl]\nhidden = [1]", "search.head.mpl", "did you mean 'mlp'"),
@@ -357,3 +364,15 @@ def test_mutated_study_files_raise_nothing_but_faults(host: PluginHost, tmp_path
         except StudyFileError as error:
             refused += bool(error.faults)
     assert refused > 100
+
+
+def test_one_answer_to_skewed_classes_is_written_as_a_list_or_alone(load: Load) -> None:
+    assert load(MLP).search.imbalance is None, "decided once the pictures are counted"
+    for written in ("'class_weights'", "['class_weights']"):
+        assert load(MLP, f"search.imbalance={written}").search.imbalance == ("class_weights",)
+
+
+def test_floors_are_read_by_class_whatever_its_name(load: Load) -> None:
+    config = load(MLP + "[constraints]\nmin_recall.cat = 0.8\nmin_precision.'big dog' = 1\n")
+    assert config.constraints.min_recall == {"cat": 0.8}
+    assert config.constraints.min_precision == {"big dog": 1.0}

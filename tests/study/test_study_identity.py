@@ -56,3 +56,14 @@ def test_differences_are_told_by_key_path(load: Load) -> None:
 def test_a_backbone_that_went_is_told_by_name(load: Load) -> None:
     before, after = config_json(load(TEXT)), config_json(load(TEXT, "backbones=['resnet18']"))
     assert all(change.startswith("backbones.resnet50.") for change in differences(before, after))
+
+
+def test_another_floor_is_another_study_and_told_by_its_class(load: Load) -> None:
+    before = config_json(load(TEXT, "constraints.min_recall.cat=0.8"))
+    after = config_json(load(TEXT, "constraints.min_recall.cat=0.9"))
+    assert differences(before, after) == ["constraints.min_recall.cat was 0.8, is 0.9"]
+
+
+def test_a_key_that_an_older_version_did_not_know_is_no_difference_while_it_is_not_set(load: Load) -> None:
+    now = config_json(load(TEXT))
+    assert differences({key: value for key, value in now.items() if key != "constraints"}, now) == []

@@ -36,6 +36,7 @@ def baseline_recipe(table: BaselineTable, *, backbone_params: Mapping[str, Any] 
         optimizer=table.optimizer,
         weight_decay=table.weight_decay,
         label_smoothing=table.label_smoothing,
+        imbalance=table.imbalance,
         start=table.start,
         schedule="constant",
         clip_norm=None,

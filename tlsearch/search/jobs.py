@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tlsearch.records import TrialKind, TrialRecord
 from tlsearch.search.baselines import missing_baselines
-from tlsearch.search.sampler import Asker, derived_seed
+from tlsearch.search.sampler import NOTHING_MISSED, Asker, Missed, derived_seed
 from tlsearch.search.space import SearchSpace
 from tlsearch.search.startup import Slot, startup_slots
 from tlsearch.space import ParamValue
@@ -57,6 +57,7 @@ def next_round(
     config: StudyConfig,
     probe_scores: Mapping[str, float],
     room: int,
+    missed: Missed = NOTHING_MISSED,
 ) -> list[Proposal] | SpaceExhausted:
     """Decide what comes next: baselines, then start-up trials, then one job of the sampler's.
 
@@ -70,8 +71,9 @@ def next_round(
         config: The study; its budget, sampler, seed and baselines are looked at.
         probe_scores: Of linear probes, by backbone; the same in every round of a study.
         room: How many trials may be handed out now.
+        missed: By how much each completed trial misses each floor of the study, by number.
     """
-    decision = _Round(space, history, config=config)
+    decision = _Round(space, history, config=config, missed=missed)
     found = decision.baselines(room)
     if not found and (repeated := _duplicates_in_a_row(history)) >= EXHAUSTED_AFTER:
         return SpaceExhausted(duplicates=repeated)
@@ -84,10 +86,13 @@ def next_round(
 class _Round:
     """The decisions of one round; remembers what it has proposed."""
 
-    def __init__(self, space: SearchSpace, history: Sequence[TrialRecord], *, config: StudyConfig) -> None:
+    def __init__(
+        self, space: SearchSpace, history: Sequence[TrialRecord], *, config: StudyConfig, missed: Missed
+    ) -> None:
         self._space = space
         self._history = history
         self._config = config
+        self._missed = missed
         self._ended: dict[str, int] = {}
         self._taken: set[str] = set()  # digests in flight or proposed in this round
         for record in history:
@@ -142,7 +147,7 @@ class _Round:
         if rows < 1:
             return []
         seed = derived_seed(self._config.study.seed, len(self._history))
-        asker = Asker(self._space, self._history, sampler=self._config.search.sampler, seed=seed)
+        asker = Asker(self._space, self._history, sampler=self._config.search.sampler, seed=seed, missed=self._missed)
         found: list[Proposal] = []
         fixed: dict[str, ParamValue] = {}
         while len(found) < rows:

@@ -7,12 +7,15 @@ from tlsearch.errors import Fault, StudyFileError
 from tlsearch.search.dimensions import Condition, Dimension
 from tlsearch.space import Choice, Params, Range, ranges_of
 from tlsearch.specs import BackboneSpec, HeadSpec
-from tlsearch.study import StudyConfig
+from tlsearch.study import Imbalance, StudyConfig
 from tlsearch.text import did_you_mean
 
 
 def build_dimensions(
-    config: StudyConfig, backbones: Sequence[BackboneSpec], heads: Mapping[str, HeadSpec]
+    config: StudyConfig,
+    backbones: Sequence[BackboneSpec],
+    heads: Mapping[str, HeadSpec],
+    imbalance: Sequence[Imbalance],
 ) -> tuple[Dimension, ...]:
     """All dimensions of a study, in the order in which they are chosen.
 
@@ -20,7 +23,7 @@ def build_dimensions(
         StudyFileError: With every fault.
     """
     faults = [*_unknown_heads(config, heads)]
-    dimensions = list(_shared(config, backbones))
+    dimensions = list(_shared(config, backbones, imbalance))
     for name in config.search.heads:
         if name in heads:
             dimensions += _of_head(heads[name], config.search.head.get(name, {}), faults)
@@ -32,7 +35,9 @@ def build_dimensions(
     return tuple(dimensions)
 
 
-def _shared(config: StudyConfig, backbones: Sequence[BackboneSpec]) -> Iterator[Dimension]:
+def _shared(
+    config: StudyConfig, backbones: Sequence[BackboneSpec], imbalance: Sequence[Imbalance]
+) -> Iterator[Dimension]:
     """The engine's own dimensions; their names are shared by all backbones."""
     search = config.search
     yield Dimension(name="backbone", range=Choice(*(b.name for b in backbones)))
@@ -43,6 +48,7 @@ def _shared(config: StudyConfig, backbones: Sequence[BackboneSpec]) -> Iterator[
     yield Dimension(name="augment", range=Choice(*search.augment))
     yield Dimension(name="weight_decay", range=search.weight_decay)
     yield Dimension(name="label_smoothing", range=search.label_smoothing)
+    yield Dimension(name="imbalance", range=Choice(*imbalance))
     yield Dimension(name="suffix_lr_scale", range=search.suffix_lr_scale, when=Condition(on="unfrozen"))
 
 

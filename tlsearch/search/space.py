@@ -14,11 +14,11 @@ from tlsearch.search.dimensions import Dimension
 from tlsearch.search.ranges import build_dimensions
 from tlsearch.space import ParamValue
 from tlsearch.specs import BackboneSpec, HeadSpec
-from tlsearch.study import StudyConfig
+from tlsearch.study import Imbalance, StudyConfig
 from tlsearch.training.recipe import Phase, Recipe
 
 # What the rows of one job may vary; the second set names a head's own parameters.
-ROW_VARIES = frozenset({"epochs", "weight_decay", "label_smoothing"})
+ROW_VARIES = frozenset({"epochs", "weight_decay", "label_smoothing", "imbalance"})
 ROW_VARIES_IN_HEAD = frozenset({"learning_rate", "dropout", "hidden"})
 
 
@@ -42,6 +42,7 @@ class SearchSpace:
         heads: Mapping[str, HeadSpec],
         *,
         metric: str,
+        imbalance: Sequence[Imbalance] = ("none",),
     ) -> "SearchSpace":
         """Join what the study file says with what the plugins declare.
 
@@ -50,12 +51,13 @@ class SearchSpace:
             backbones: Those whose weights are at hand, in the study's order.
             heads: All that plugins provide, by name.
             metric: Resolved, as in the study file's words.
+            imbalance: Likewise: what may be done about classes of unequal size.
 
         Raises:
             StudyFileError: Unknown heads or parameters, all of them at once. Values are checked where a study file is
                 read.
         """
-        return cls(dimensions=build_dimensions(config, backbones, heads), metric=metric)
+        return cls(dimensions=build_dimensions(config, backbones, heads, imbalance), metric=metric)
 
     def dimension(self, name: str) -> Dimension:
         """The dimension of that name; KeyError where there is none."""
@@ -102,7 +104,8 @@ class SearchSpace:
         """The chosen values that all rows of a job must have in common.
 
         These are the backbone and its parameters, the head and its layers, the frozen part, the pictures of an
-        epoch and a step. Rows may differ in learning rate, weight decay, dropout, smoothing, hidden size, epochs.
+        epoch and a step. Rows may differ in learning rate, weight decay, dropout, smoothing, hidden size, epochs, and
+        in what they do about classes of unequal size: each row has its own loss and its own order.
         """
         shared = {}
         for dimension in self._counting(params):
@@ -133,6 +136,7 @@ class SearchSpace:
             batch_size=values["batch_size"],
             weight_decay=values["weight_decay"],
             label_smoothing=values["label_smoothing"],
+            imbalance=values["imbalance"],
             start="probe" if unfrozen else "random",
         )
 
@@ -157,6 +161,7 @@ class SearchSpace:
             "augment": recipe.augment,
             "weight_decay": recipe.weight_decay,
             "label_smoothing": recipe.label_smoothing,
+            "imbalance": recipe.imbalance,
             f"{recipe.head}.learning_rate": phase.learning_rate,
             **{f"{recipe.head}.{key}": value for key, value in recipe.head_params.items()},
             **{f"{recipe.backbone}.{key}": value for key, value in recipe.backbone_params.items()},

@@ -31,7 +31,7 @@ def differences(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
     changed = []
     for key in sorted({*before, *after}):
         was, now = before.get(key), after.get(key)
-        if was != now:
+        if was != now and _words(was) != _words(now):  # a key that an older version did not know, and is not set
             changed.append(f"{key} was {_words(was)}, is {_words(now)}")
     return changed
 

@@ -2,13 +2,26 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tlsearch.space import Choice, FloatRange, IntRange
-from tlsearch.study.values import Count, Duration, Name, Rate, SearchedRange, distinct, numbers, pattern
+from tlsearch.study.values import (
+    Count,
+    Duration,
+    Name,
+    Rate,
+    SearchedRange,
+    by_class,
+    distinct,
+    listed,
+    numbers,
+    pattern,
+)
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"]
 Augment = Literal["none", "flip", "light"]
+Imbalance = Literal["none", "class_weights", "balanced_sampling", "logit_adjustment"]
+ByClass = Annotated[dict[str, Annotated[float, Field(gt=0, le=1)]], BeforeValidator(by_class)]
 
 
 class Table(BaseModel):
@@ -80,8 +93,17 @@ class SearchTable(Table):
     label_smoothing: Annotated[SearchedRange, AfterValidator(numbers(at_least=0, below=1))] = Choice(
         0.0, 0.1, strict=False
     )
+    # None: every answer where classes are skewed over 3 to 1, else none is needed
+    imbalance: Annotated[tuple[Imbalance, ...], BeforeValidator(listed), AfterValidator(distinct)] | None = None
     # [search.head.mlp]: the head's own parameters, and learning_rate
     head: dict[str, dict[str, SearchedRange]] = {}
+
+
+class ConstraintsTable(Table):
+    """`[constraints]`: what the named configuration must reach, by class."""
+
+    min_recall: ByClass = {}
+    min_precision: ByClass = {}
 
 
 class BaselinePhase(Table):
@@ -108,6 +130,7 @@ class BaselineTable(Table):
     suffix_lr_scale: Annotated[float, Field(ge=0)] = 1.0  # a published recipe has one rate for all
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    imbalance: Imbalance = "none"
     epochs: Count = 5
     batch_size: Count = 32
     augment: Augment = "none"
@@ -135,5 +158,6 @@ class StudyConfig(Table):
     data: DataTable = DataTable()
     backbones: tuple[BackboneTable, ...] = ()
     search: SearchTable = SearchTable()
+    constraints: ConstraintsTable = ConstraintsTable()
     baselines: tuple[BaselineTable, ...] = ()
     run: RunTable = RunTable()

@@ -72,6 +72,20 @@ def numbers(*, at_least: float, below: float = math.inf, whole: bool = False) ->
     return check
 
 
+def listed(value: Any) -> Any:
+    """One plain text as a list of it, as ranges have it; anything else as it is."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def by_class(value: Any) -> Any:
+    """Check that a bare number has the name of a class before it."""
+    if isinstance(value, int | float):
+        raise ValueError(f"name the class that must reach it: CLASS = {value}")
+    return value
+
+
 def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     """Check that there is at least one name and none twice."""
     if not values:

@@ -1,0 +1,74 @@
+"""Floors: the least recall or precision that a class must reach, and by how much answers miss it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from numpy.typing import ArrayLike
+
+from tlsearch.stats.metrics import ClassScores, Predictions, per_class
+
+MEASURES: tuple[Literal["recall", "precision"], ...] = ("recall", "precision")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """What one class must reach.
+
+    Args:
+        measure: Of that class.
+        name: The class.
+        label: Its number.
+        wanted: Above 0, at most 1.
+    """
+
+    measure: Literal["recall", "precision"]
+    name: str
+    label: int
+    wanted: float
+
+    @property
+    def key(self) -> str:
+        """As a study file writes it below `[constraints]`: `min_recall.cat`."""
+        return f"min_{self.measure}.{self.name}"
+
+    def reached(self, scores: Sequence[ClassScores]) -> float:
+        """What the class reached; 0 where nothing is known, such as the precision of a class that is never named."""
+        own = scores[self.label]
+        value = own.recall if self.measure == "recall" else own.precision
+        return 0.0 if math.isnan(value) else value
+
+
+def floors_of(constraints: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> tuple[Floor, ...]:
+    """The floors of a study, in the order of its classes.
+
+    Args:
+        constraints: As `[constraints]` has them: `{"min_recall": {"cat": 0.8}}`; unknown classes are left out.
+        classes: Names in label order.
+    """
+    return tuple(
+        Floor(measure=measure, name=name, label=label, wanted=constraints[f"min_{measure}"][name])
+        for measure in MEASURES
+        for label, name in enumerate(classes)
+        if name in constraints.get(f"min_{measure}", {})
+    )
+
+
+def shortfalls(floors: Sequence[Floor], log_probs: Predictions, labels: ArrayLike) -> dict[str, float]:
+    """By how much each floor is missed, by its key: `wanted - reached`, kept where that is 0 or less.
+
+    Args:
+        floors: Of the study.
+        log_probs: `(n, C)`; rows of NaN were not predicted and do not count.
+        labels: `(n,)`.
+    """
+    if not floors:
+        return {}
+    scores = per_class(log_probs, labels)
+    return {floor.key: floor.wanted - floor.reached(scores) for floor in floors}
+
+
+def violation(missed: Mapping[str, float]) -> float:
+    """How far some answers are from keeping all floors: the sum of what is missed, 0 where all are kept."""
+    return sum(max(0.0, value) for value in missed.values())
