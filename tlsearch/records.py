@@ -145,7 +145,8 @@ class Event:
     """One thing that happened to a study, in order.
 
     Kinds: "run_started", "phase_timed", "cache", "prepared", "asked", "dispatched", "told", "attempt_ended",
-    "confirmed", "final_fitted", "truth_scored", "chosen", "run_ended", "run_stopped", "holdout_opened", "notice".
+    "confirmed", "final_fitted", "truth_scored", "pictured", "chosen", "run_ended", "run_stopped", "holdout_opened",
+    "notice".
     """
 
     seq: int

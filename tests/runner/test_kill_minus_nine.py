@@ -67,6 +67,8 @@ KILLS = [
     kill("epoch", fold=-1),
     kill("final_fitted"),
     kill("final_fitted", stored=True),
+    kill("pictured"),
+    kill("pictured", stored=True),
 ]
 
 
@@ -138,6 +140,8 @@ def the_best_were_confirmed_and_one_was_fitted(store: Store, folder: Path) -> No
     assert chosen == fitted["trial"]
     final = json.loads((folder / fitted["folder"] / "final.json").read_text())
     assert final["trial"] == chosen
+    (pictured,) = store.events("killed", ["pictured"])
+    assert pictured.data["trial"] == chosen
     assert [event.kind for event in store.events("killed")][-1] == "run_ended"
     assert len(store.events("killed", ["run_ended"])) == 1
 

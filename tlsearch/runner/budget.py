@@ -14,7 +14,7 @@ TRUTH_RESERVE_S = 30.0  # for scoring the final model on fresh pictures
 
 
 def out_of_time(records: Sequence[TrialRecord], *, used_s: float, limit_s: float | None, truth: bool) -> bool:
-    """Whether what is left of the time is needed for confirming the top and for the final fit.
+    """Whether what is left of the time is needed for confirming the top, the final fit, and explaining mistakes.
 
     Args:
         records: All trials so far; what they took tells what the rest will take.
@@ -26,10 +26,16 @@ def out_of_time(records: Sequence[TrialRecord], *, used_s: float, limit_s: float
         return False
     done = [record for record in records if record.state is TrialState.COMPLETED and record.score is not None]
     best = sorted(done, key=lambda record: -(record.score or 0.0))[:CONFIRMED]
-    took = [record.seconds + record.probe_seconds for record in best]
+    took = [refit_seconds(record) for record in best]
     slowest = max((record.seconds for record in done), default=0.0)  # one more trial may be as slow
-    closing = sum(took) + max(took, default=0.0) + (TRUTH_RESERVE_S if truth else 0.0)
+    final_fit = explaining = max(took, default=0.0)
+    closing = sum(took) + final_fit + explaining + (TRUTH_RESERVE_S if truth else 0.0)
     return used_s + closing + slowest > limit_s
+
+
+def refit_seconds(record: TrialRecord) -> float:
+    """What it takes to fit a trial once more, on all folds, with nothing at hand but cached features."""
+    return record.seconds + record.probe_seconds
 
 
 def why_complete(setup: Setup, store: Store) -> str | None:
