@@ -18,10 +18,11 @@ from PIL import Image
 from tlsearch.data.pillow_rules import fit
 from tlsearch.data.pixels import PixelStore, shrink
 from tlsearch.errors import WeightsError
+from tlsearch.final_files import is_sound, read_final
 from tlsearch.host import PluginHost
 from tlsearch.model import load_final
 from tlsearch.records import FailureReason, TrialState
-from tlsearch.stats import wilson
+from tlsearch.stats import tempered, wilson
 from tlsearch.training.recipe import Recipe
 from tlsearch.work import JobKind, RowResult, WorkerContext
 from tlsearch.workbench.bench import StudyBench
@@ -36,8 +37,8 @@ RECIPES = {
 }
 
 
-def fit_final(context: WorkerContext, plan: Recipe) -> RowResult:
-    ((result,), _) = do(StudyBench(context), job(row(plan, 4), kind=JobKind.FINAL))
+def fit_final(context: WorkerContext, plan: Recipe, **options: float) -> RowResult:
+    ((result,), _) = do(StudyBench(context), job(row(plan, 4), kind=JobKind.FINAL, options=options))
     assert result.state is TrialState.COMPLETED, result.detail
     return result
 
@@ -67,6 +68,28 @@ def test_the_saved_model_gives_the_saved_answers_from_pixels(
         answers = load(folder)(squares(drawn, indices, model.preprocessing))
         assert np.abs(answers - expected).max() <= 1e-6
     assert result.extras["cached_difference"] <= 1e-5, "and the cache said the same while it was trained"
+
+
+def test_a_temperature_is_in_the_saved_model_and_in_its_saved_answers(
+    context: WorkerContext, drawn: PixelStore
+) -> None:
+    plain, warm = (fit_final(context, recipe(), temperature=t) for t in (1.0, 2.5))
+    folders = [Path(result.extras["folder"]) for result in (plain, warm)]
+    for part, indices in (("development", context.development), ("holdout", context.holdout)):
+        one, other = (np.load(folder / f"{part}.npz")["log_probs"] for folder in folders)
+        np.testing.assert_allclose(other, tempered(one, 2.5), atol=1e-5)
+        assert np.abs(np.exp(other) - np.exp(one)).max() > 0.05
+        assert np.abs(load(folders[1])(squares(drawn, indices)) - np.exp(other)).max() <= 1e-6
+    assert warm.extras["cached_difference"] <= 1e-5, "both sides of the comparison are at the temperature"
+
+
+def test_a_model_of_another_temperature_is_another_model_beside_the_first(context: WorkerContext) -> None:
+    folders = [Path(fit_final(context, recipe(), temperature=t).extras["folder"]) for t in (1.0, 2.5, 1.0)]
+    assert folders[0] == folders[2] != folders[1]
+    assert all(is_sound(folder) for folder in folders)
+    told = [read_final(folder) for folder in folders]
+    assert [one["temperature"] for one in told] == [1.0, 2.5, 1.0]
+    assert told[0]["digest"] == told[2]["digest"] != told[1]["digest"], "a holdout's opening is recorded by it"
 
 
 def test_the_final_model_is_trained_on_every_development_picture(context: WorkerContext) -> None:
@@ -187,6 +210,14 @@ def test_the_truth_is_the_saved_models_accuracy_on_fresh_drawings(context: Worke
     assert right > 25
     assert truth_of(context, folder, count=50).extras == result.extras
     assert truth_of(context, folder, count=50, seed=12).extras != result.extras
+
+
+def test_the_truth_is_that_of_the_probabilities_at_the_temperature(context: WorkerContext) -> None:
+    losses = replace(context, metric="log_loss")
+    folders = [fit_final(losses, TUNED, temperature=t).extras["folder"] for t in (1.0, 8.0)]
+    plain, warm = (truth_of(losses, folder, count=50).extras for folder in folders)
+    assert plain["accuracy"] == warm["accuracy"]
+    assert abs(plain["score"] - warm["score"]) > 0.1
 
 
 def test_a_truth_that_cannot_be_scored_fails_alone(context: WorkerContext, tmp_path: Path) -> None:
