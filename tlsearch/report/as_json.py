@@ -32,6 +32,7 @@ def to_json(summary: Summary) -> dict[str, Json]:
         ],
         "truth": _fresh_json(summary.truth),
         "holdout": _fresh_json(summary.holdout),
+        "calibration": None if summary.calibration is None else summary.calibration.to_json(),
         "seconds": dict(summary.seconds),
     }
 

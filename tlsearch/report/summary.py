@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlsearch.records import ConfirmationRecord, Event, StudyRecord, TrialRecord
-from tlsearch.report import findings, verdict
+from tlsearch.report import calibrated, findings, verdict
 from tlsearch.report.entries import counts, entry, failures
 from tlsearch.report.evidence import Evidence
 from tlsearch.report.values import DataSummary, Summary
@@ -62,6 +62,7 @@ def summarise(
         importance=findings.importance(evidence),
         depths=findings.depths(evidence),
         answers=None if best is None else findings.answers(evidence, best.entry.trial),
+        calibration=calibrated.calibration(evidence),
         seconds=findings.seconds(evidence),
         cache=findings.cache(evidence),
         failures=failures(evidence),

@@ -7,7 +7,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from tlsearch.records import Json
-from tlsearch.report import details, results
+from tlsearch.report import calibrated, details, results
 from tlsearch.report.headline import headline, others_alike
 from tlsearch.report.text import Words, number, plural
 from tlsearch.report.values import Summary
@@ -23,6 +23,7 @@ SECTIONS: tuple[Section, ...] = (
     details.importance,
     details.classes,
     details.mistakes,
+    calibrated.believable,
     details.time,
     details.failures,
 )

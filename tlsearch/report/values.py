@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tlsearch.records import Json, TrialState
 from tlsearch.report.lessons import Answers, BackboneSummary, CacheSummary, DepthResponse, Failure, Importance
 from tlsearch.space import ParamValue
-from tlsearch.stats import Difference, Interval, SelectionEstimate
+from tlsearch.stats import Calibration, Difference, Interval, SelectionEstimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +194,7 @@ class Summary:
         importance: None before the run has ended.
         depths: By number of trained stages.
         answers: None without stored predictions of the best.
+        calibration: Of the best's probabilities; None before a choice, or where there was too little to tell by.
         seconds: By phase, in the order in which phases began.
         cache: None where nothing was told of it.
         failures: Most frequent first.
@@ -216,6 +217,7 @@ class Summary:
     importance: Importance | None
     depths: tuple[DepthResponse, ...]
     answers: Answers | None
+    calibration: Calibration | None
     seconds: Mapping[str, float]
     cache: CacheSummary | None
     failures: tuple[Failure, ...]
