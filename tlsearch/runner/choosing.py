@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from tlsearch.errors import NothingCompletedError
 from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
 from tlsearch.runner.budget import CONFIRMED
+from tlsearch.runner.floors import Keeping
 from tlsearch.runner.setup import Setup
 from tlsearch.stats import Calibration, Candidate, bbc_cv, calibrate, cannot_tell_apart, choose
+from tlsearch.stats.floors import unkept
 from tlsearch.store.store import Store
 
 CONFIRMING_REPEAT = 1
@@ -24,6 +26,7 @@ class Choice:
     record: TrialRecord
     data: dict[str, Json]  # of the "chosen" event
     temperature: float  # of the final model
+    unkept: str  # where no configuration keeps all floors: which, and how near this one comes; else ""
 
 
 def top_trials(records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -42,7 +45,8 @@ def top_trials(records: Sequence[TrialRecord]) -> list[TrialRecord]:
 def choose_best(setup: Setup, store: Store) -> Choice:
     """Name one configuration best: the cheapest of those that cannot be told apart.
 
-    The estimate bootstraps the plain best score over all completed trials, so that it knows how many competed.
+    The estimate bootstraps the plain best score over all trials that may be named, so that it knows how many competed:
+    all completed ones, or where the study has floors those that keep them.
     """
     context, study = setup.record.context, setup.record.name
     labels, groups, metric = context["labels"], context["groups"], context["metric"]
@@ -51,27 +55,35 @@ def choose_best(setup: Setup, store: Store) -> Choice:
     again = store.predictions(study, repeat=CONFIRMING_REPEAT)
     records = store.trials(study)
     by_number = {record.number: record for record in records}
-    ranked = [n for n, r in by_number.items() if r.kind in RANKED and r.state is TrialState.COMPLETED]
+    keeping = Keeping(setup.floors, store=store, study=setup.record)
+    admitted = keeping.admitted(records)
+    ranked = [r.number for r in admitted if r.kind in RANKED and r.state is TrialState.COMPLETED]
     competing = [everyone[n] for n in ranked]
     estimate = bbc_cv(competing, labels, metric, groups=groups, seed=seed)
-    best = top_trials(records)
-    top = [record for record in best if record.number in again] or best[:1]
+    best = top_trials(admitted)
+    confirmed = [record for record in best if record.number in again] or best[:1]
+    top = keeping.still(confirmed, again)
     fair = [[again.get(record.number, everyone[record.number])] for record in top]
     alike = cannot_tell_apart(fair, labels, metric, groups=groups, seed=seed)
     named = choose([_candidate(record) for record in top], alike)
     winner = by_number[named.trial]
     calibration = _calibration(setup, everyone[winner.number])
     repeated = {c.trial: c.score for c in store.confirmations(study) if c.repeat == CONFIRMING_REPEAT}
+    reached = keeping.reached(winner.number, everyone[winner.number], again)
+    missed = unkept(reached)
     data = {
         "trial": winner.number,
-        "reason": _reason(winner, top, alike),
+        "reason": missed or _reason(winner, top, alike),
         "indistinguishable": [top[index].number for index in alike],
-        "confirmed": [record.number for record in top],
+        "confirmed": [record.number for record in confirmed],
+        "competing": ranked,
+        "floors": [{**asdict(one), "holds": one.holds} for one in reached],
         "estimate": asdict(estimate),
         "handicap": estimate.handicap(named.score, repeated.get(named.trial)),
         "calibration": None if calibration is None else calibration.to_json(),
     }
-    return Choice(record=winner, data=data, temperature=1.0 if calibration is None else calibration.temperature)
+    temperature = 1.0 if calibration is None else calibration.temperature
+    return Choice(record=winner, data=data, temperature=temperature, unkept=missed)
 
 
 def _calibration(setup: Setup, log_probs: NDArray[np.float32]) -> Calibration | None:

@@ -8,6 +8,7 @@ from tlsearch.final_files import is_sound
 from tlsearch.records import TrialRecord, TrialState
 from tlsearch.runner.choosing import CONFIRMING_REPEAT, top_trials
 from tlsearch.runner.dispatch import Dispatcher, job_id
+from tlsearch.runner.floors import Keeping
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.setup import Setup
 from tlsearch.search.importance import parameter_importance
@@ -37,7 +38,8 @@ class Closing:
     def confirm(self) -> None:
         """Score the top again, with other folds and seeds; what was confirmed before is not repeated."""
         known = {c.trial for c in self._store.confirmations(self._study) if c.repeat == CONFIRMING_REPEAT}
-        for record in top_trials(self._store.trials(self._study)):
+        keeping = Keeping(self._setup.floors, store=self._store, study=self._setup.record)
+        for record in top_trials(keeping.admitted(self._store.trials(self._study))):
             if record.number not in known:
                 row = Row(
                     trial=record.number,

@@ -59,6 +59,8 @@ class Dispatcher:
         watcher: Told what happens.
         folds: Of the search.
         timeout_s: For one trial.
+        races: Whether a fine-tuning trial may be stopped for its early score. Not with floors: a trial that keeps
+            them has a lower score than many that do not.
     """
 
     def __init__(
@@ -72,10 +74,11 @@ class Dispatcher:
         watcher: Watcher,
         folds: int,
         timeout_s: float,
+        races: bool = True,
     ) -> None:
         self._store, self._study, self._executor = store, study, executor
         self._results, self._journal, self._watcher = results, journal, watcher
-        self._folds, self._timeout_s = folds, timeout_s
+        self._folds, self._timeout_s, self._races = folds, timeout_s, races
         self._before = {record.number for record in store.trials(study) if record.state.ended}  # this run
         self.jobs: dict[str, Job] = {}  # in flight
 
@@ -109,7 +112,7 @@ class Dispatcher:
         """Send trials as one job; they share what a job's rows must share."""
         attempts = self._store.attempts(self._study)
         history = self._store.trials(self._study)
-        threshold = prune_threshold(history, folds=self._folds)
+        threshold = prune_threshold(history, folds=self._folds) if self._races else None
         rows = tuple(
             Row(
                 trial=record.number,

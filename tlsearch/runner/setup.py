@@ -16,15 +16,17 @@ from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.records import Json, StudyRecord
 from tlsearch.runner.chosen import Chosen, choose_backbones, kept_px
+from tlsearch.runner.floors import read_floors
+from tlsearch.runner.skew import Answer, answer_to_skew
 from tlsearch.search.space import SearchSpace
 from tlsearch.specs import BackboneSpec, Dataset
+from tlsearch.stats.floors import Floor
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig, config_json, differences
 from tlsearch.work import WorkerContext
 
 REPEATS = 2  # fold partitions: one to search on, one to confirm on
 ALSO_FIXED = (("search", "sampler"), ("data", "views"))  # no hash tells of these; the stored study file does
-SKEWED = 3.0  # the largest class over the smallest, from which on plain accuracy misleads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class Setup:
         data: Checked and split.
         dataset: As its plugin found it.
         contexts: One a worker.
+        floors: What single classes must reach.
     """
 
     config: StudyConfig
@@ -61,6 +64,7 @@ class Setup:
     data: PreparedData
     dataset: Dataset
     contexts: tuple[WorkerContext, ...]
+    floors: tuple[Floor, ...] = ()
 
 
 def set_up(
@@ -85,6 +89,7 @@ def set_up(
         progress: Told what is done with how many pictures of how many.
 
     Raises:
+        StudyFileError: Where a floor names a class that the data have not.
         WeightsError: Where weights cannot be had, and the study does not say that they may be left out.
         DataError: Where the data cannot be used.
         StoreError: Where the cache cannot be written.
@@ -106,20 +111,25 @@ def set_up(
         cache_dir=places.cache / "pixels",
         progress=progress,
     )
-    metric = config.study.metric or ("balanced_accuracy" if data.class_ratio > SKEWED else "accuracy")
+    floors = read_floors(config, data.classes)
+    answer = answer_to_skew(config, data.findings.per_class)
+    if stored is None and answer.said:
+        notice(answer.said)
     specs = [host.backbone(name) for name in chosen.backbones]
-    space = SearchSpace.build(config, specs, host.heads(), metric=metric)
+    space = SearchSpace.build(config, specs, host.heads(), metric=answer.metric, imbalance=answer.imbalance)
     record = StudyRecord(
         name=config.study.name,
         config=config_json(config),
-        definition=_definition(config, space, data, chosen, metric),
-        context=_context(config, data, dataset, chosen, specs, metric),
+        definition=_definition(config, space, data, chosen, answer.metric),
+        context=_context(config, data, dataset, chosen, specs, answer),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    contexts = _worker_contexts(config, space, data, chosen, metric, host, places, dataset_cache)
+    contexts = _worker_contexts(config, space, data, chosen, answer.metric, host, places, dataset_cache)
     # from here on only a changed study is refused: one that cannot run must not be stored
     record = _stored(store, stored, record)
-    return Setup(config=config, record=record, space=space, data=data, dataset=dataset, contexts=contexts)
+    return Setup(
+        config=config, record=record, space=space, data=data, dataset=dataset, contexts=contexts, floors=floors
+    )
 
 
 def _begun(store: Store, study: str) -> StudyRecord | None:
@@ -165,6 +175,7 @@ def _definition(
         "metric": metric,
         "seed": str(config.study.seed),
         "backbones": _digest(backbones),
+        **({"floors": _digest(floors)} if (floors := config.constraints.model_dump(exclude_defaults=True)) else {}),
     }
 
 
@@ -174,13 +185,14 @@ def _context(
     dataset: Dataset,
     chosen: Chosen,
     specs: Sequence[BackboneSpec],
-    metric: str,
+    answer: Answer,
 ) -> dict[str, Json]:
     """What reports and exports need to know of the data and the backbones."""
     by_name = {spec.name: spec for spec in specs}
     return {
         "classes": list(data.classes),
-        "metric": metric,
+        "metric": answer.metric,
+        "skew": answer.said,
         "labels": [data.labels[i] for i in data.development],
         "files": [data.files[i] for i in data.development],
         "groups": [data.groups[i] for i in data.development],
@@ -212,7 +224,8 @@ def _context(
 
 def _refuse_change(stored: StudyRecord, now: StudyRecord) -> None:
     """Raise where a stored study is not this one: its space, data, metric, seed or weights are others."""
-    changed = [name for name, value in now.definition.items() if stored.definition.get(name) != value]
+    before, after = stored.definition, now.definition
+    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     changed += [key for table, key in ALSO_FIXED if stored.config[table][key] != now.config[table][key]]
     if changed:
         told = differences(stored.config, now.config)

@@ -15,6 +15,7 @@ from tlsearch.runner.budget import out_of_time, was_stopped, why_complete
 from tlsearch.runner.choosing import choose_best
 from tlsearch.runner.closing import Closing
 from tlsearch.runner.dispatch import POLL_S, Dispatcher, Watcher, job_id
+from tlsearch.runner.floors import Keeping
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.live import Live, Observer
 from tlsearch.runner.proposals import as_record, first_jobs
@@ -142,7 +143,9 @@ class _Run:
             ),
             folds=setup.record.context["folds"],
             timeout_s=setup.config.run.trial_timeout_s,
+            races=not setup.floors,
         )
+        self._keeping = Keeping(setup.floors, store=store, study=setup.record)
         self._closing = Closing(setup, store=store, journal=journal, dispatcher=self._dispatcher)
         self._showing = Showing(setup, store=store, journal=journal, dispatcher=self._dispatcher)
 
@@ -164,6 +167,8 @@ class _Run:
             self._closing.confirm()
         with self._phase("choosing"):
             choice = choose_best(self._setup, self._store)
+            if choice.unkept:
+                self._notice(choice.unkept)
         with self._phase("final fit"):
             folder = self._closing.fit_final(choice.record, choice.temperature)
         if self._setup.dataset.fresh is not None:
@@ -219,7 +224,14 @@ class _Run:
                 "the rest is for confirming the best and for the final fit"
             )
             return "time"
-        found = next_round(self._setup.space, history, config=self._setup.config, probe_scores=probe_scores, room=ROOM)
+        found = next_round(
+            self._setup.space,
+            history,
+            config=self._setup.config,
+            probe_scores=probe_scores,
+            room=ROOM,
+            missed=self._keeping.missed(history),
+        )
         if isinstance(found, SpaceExhausted):
             self._notice(f"nothing new is left to try: {found.duplicates} proposals in a row were known")
             return "exhausted"

@@ -40,6 +40,28 @@ class Floor:
         return 0.0 if math.isnan(value) else value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """What a configuration reached of one floor.
+
+    Args:
+        floor: Its key.
+        wanted: As in the study file.
+        reached: While searching: this decides whether the floor is kept.
+        again: With other folds and seeds, where it was scored again.
+    """
+
+    floor: str
+    wanted: float
+    reached: float
+    again: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the floor is kept."""
+        return self.reached >= self.wanted
+
+
 def floors_of(constraints: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> tuple[Floor, ...]:
     """The floors of a study, in the order of its classes.
 
@@ -67,6 +89,39 @@ def shortfalls(floors: Sequence[Floor], log_probs: Predictions, labels: ArrayLik
         return {}
     scores = per_class(log_probs, labels)
     return {floor.key: floor.wanted - floor.reached(scores) for floor in floors}
+
+
+def reached(
+    floors: Sequence[Floor], log_probs: Predictions, labels: ArrayLike, *, again: Predictions | None = None
+) -> tuple[Reached, ...]:
+    """What a configuration reached of each floor.
+
+    Args:
+        floors: Of the study.
+        log_probs: `(n, C)`, while searching.
+        labels: `(n,)`.
+        again: `(n, C)`, with other folds and seeds.
+    """
+    scores, scores_again = per_class(log_probs, labels), None if again is None else per_class(again, labels)
+    return tuple(
+        Reached(
+            floor=floor.key,
+            wanted=floor.wanted,
+            reached=floor.reached(scores),
+            again=None if scores_again is None else floor.reached(scores_again),
+        )
+        for floor in floors
+    )
+
+
+def unkept(results: Sequence[Reached]) -> str:
+    """What no configuration keeps and how near the nearest comes, in words; "" where this one keeps all floors."""
+    if all(result.holds for result in results):
+        return ""
+    wanted = " and ".join(f"{result.floor} = {result.wanted:g}" for result in results)
+    # rounded down: 0.796 would read as if it kept 0.8
+    found = " and ".join(f"{math.floor(100 * result.reached) / 100:.2f}" for result in results)
+    return f"no configuration keeps {wanted}{' at once' if len(results) > 1 else ''}; the nearest reaches {found}"
 
 
 def violation(missed: Mapping[str, float]) -> float:

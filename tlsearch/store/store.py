@@ -220,9 +220,18 @@ class Store:
         """All epochs, by trial, attempt, repeat, fold and epoch."""
         return [rows.epoch_record(row) for row in self._all(study, epochs)]
 
-    def predictions(self, study: str, repeat: int = 0) -> dict[int, NDArray[np.float32]]:
-        """Out-of-fold log-probabilities (development images, classes) of each completed trial, by number."""
-        found = self._all(study, predictions, predictions.c.repeat == repeat)
+    def predictions(
+        self, study: str, repeat: int = 0, *, trials: Collection[int] | None = None
+    ) -> dict[int, NDArray[np.float32]]:
+        """Out-of-fold log-probabilities (development images, classes) of completed trials, by number.
+
+        Args:
+            study: The study's name.
+            repeat: 0 while searching; 1 and up in confirmations.
+            trials: Only of these; None: of all.
+        """
+        only = () if trials is None else (predictions.c.trial.in_(list(trials)),)
+        found = self._all(study, predictions, predictions.c.repeat == repeat, *only)
         return {row["trial"]: rows.prediction(row) for row in found}
 
     def confirmations(self, study: str) -> list[ConfirmationRecord]:
