@@ -19,6 +19,7 @@ from tlsearch.specs import Preprocessing
 from tlsearch.stats import Interval
 from tlsearch.training.recipe import Phase, Recipe
 
+TEMPERATURE = 1.7  # not 1, so that every proof of an exported file proves the temperature too
 CLASSES = ("<b>anna</b>", "bodo | caro", "dora")
 SMALL_NET = Path(__file__).with_name("small_net.py")
 OPAQUE = Path(__file__).with_name("opaque_exporter.py")
@@ -82,7 +83,7 @@ def _save_final(final: Path, root: Path, files: list[str], host: PluginHost, bac
     final.mkdir(parents=True)
     save_file({key: value.contiguous() for key, value in network.state_dict().items()}, final / "model.safetensors")
     with torch.no_grad():
-        log_probs = torch.log_softmax(network(pixels), dim=1).numpy()
+        log_probs = torch.log_softmax(network(pixels) / TEMPERATURE, dim=1).numpy()
     assert np.exp(log_probs).std(axis=0).min() > 1e-3, "the pictures must matter, or agreement shows nothing"
     np.savez(final / "development.npz", index=np.arange(8), log_probs=log_probs[:8])
     np.savez(final / "holdout.npz", index=np.arange(8, 12), log_probs=log_probs[8:])
@@ -126,7 +127,7 @@ def _description(
         "image_px": image_px,
         "stored_px": stored_px,
         "preprocessing": asdict(rules),
-        "temperature": 1.0,
+        "temperature": TEMPERATURE,
         "feature_dim": 24 if backbone == "small_net" else 1280,
         "framework": host.backbone(backbone).framework,
         "head_input": "features",

@@ -8,6 +8,7 @@ from typing import Any
 from tlsearch.export.facts import StudyFacts
 from tlsearch.export.manifest import Manifest
 from tlsearch.holdout import HoldoutScore
+from tlsearch.stats import Calibration
 from tlsearch.text import safe
 
 METRIC_WORDS: Mapping[str, str] = MappingProxyType(
@@ -41,6 +42,7 @@ def model_card(
     sections = [
         _what(manifest),
         _quality(facts, holdout),
+        _probabilities(manifest, facts.calibration),
         _verification(manifest, unproven),
         _data(manifest, facts),
         _training(manifest, facts, final),
@@ -80,8 +82,35 @@ def _quality(facts: StudyFacts, holdout: HoldoutScore | None) -> list[str]:
     lines = ["## How good it is", "", *_table(("measured on", "pictures", words, "95 % interval"), rows)]
     if holdout is not None:
         lines += ["", f"Holdout accuracy: {holdout.accuracy:.2%}. The holdout was opened at {holdout.opened}."]
+    if facts.metric == "log_loss" and facts.calibration is not None and facts.calibration.corrects:
+        lines += ["", "The expected log loss is that before calibration; that on the holdout is after it."]
     lines += ["", "The intervals cover other pictures of the same kind. They do not cover a new camera, place or time."]
     return lines
+
+
+def _probabilities(manifest: Manifest, found: Calibration | None) -> list[str]:
+    """Whether the probabilities can be taken at their word, and what corrected them."""
+    lines = ["## What its probabilities are worth", ""]
+    if manifest.temperature == 1.0:
+        lines.append("They are the network's own, not calibrated.")
+    else:
+        lines.append(
+            f"They are calibrated: logits are divided by a temperature of {manifest.temperature:g} (Guo et al. 2017, "
+            "arXiv:1706.04599), fitted on the predictions of models that had not trained on the picture."
+        )
+    if found is None:
+        return lines
+    rows = [
+        ("expected calibration error", f"{found.before.ece:.3f}", f"{found.after.ece:.3f}"),
+        ("log loss", f"{found.before.log_loss:.3f}", f"{found.after.log_loss:.3f}"),
+        ("Brier score", f"{found.before.brier:.3f}", f"{found.after.brier:.3f}"),
+    ]
+    none = "" if found.corrects else " It made the log loss no smaller, so the model has none."
+    measured = (
+        f"Measured on {found.n} pictures, each under a temperature that was fitted on others.{none} Probabilities that "
+        f"are exactly true would show a calibration error of {found.before.ece_by_chance:.3f} here, by chance alone."
+    )
+    return [*lines, "", *_table(("smaller is better", "without a temperature", "with one"), rows), "", measured]
 
 
 def _verification(manifest: Manifest, unproven: Sequence[str]) -> list[str]:
@@ -161,14 +190,12 @@ def _usage(manifest: Manifest) -> list[str]:
 def _limits(manifest: Manifest, facts: StudyFacts) -> list[str]:
     unknown = "none were used" if manifest.weights.source == "random" else "unknown"
     weights_license = plain(manifest.weights.license) or unknown
-    calibrated = "not calibrated" if manifest.temperature == 1.0 else "calibrated by a temperature"
     return [
         "## Licenses and limits",
         "",
         f"- pretrained weights: {weights_license}",
         *([f"- pictures: {plain(facts.license)}"] if facts.license else []),
         "- It always answers with one of its classes, also for a picture that shows none of them.",
-        f"- Its probabilities are {calibrated}.",
     ]
 
 

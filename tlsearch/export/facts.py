@@ -8,7 +8,7 @@ from pathlib import Path
 from tlsearch.errors import NothingCompletedError, StoreError, TlsearchError
 from tlsearch.holdout import final_folder
 from tlsearch.records import Json, TrialRecord, TrialState
-from tlsearch.stats import Interval, SelectionEstimate
+from tlsearch.stats import Calibration, Interval, SelectionEstimate
 from tlsearch.store.store import Store
 
 
@@ -29,6 +29,7 @@ class StudyFacts:
         license: Of the pictures, where known.
         counted: Trials that competed.
         expected: The score to expect and its interval, corrected for the choosing; None where none was estimated.
+        calibration: What was found of the probabilities when the configuration was chosen; None where nothing was.
         outdated: Whether trials ended after this model was chosen, so that another may win.
     """
 
@@ -44,6 +45,7 @@ class StudyFacts:
     license: str = ""
     counted: int = 0
     expected: tuple[float, Interval] | None = None
+    calibration: Calibration | None = None
     outdated: bool = False
 
 
@@ -82,6 +84,7 @@ def study_facts(store: Store, name: str) -> StudyFacts:
         license=context.get("license", ""),
         counted=sum(trial.counted for trial in trials),
         expected=_expected(chosen.data),
+        calibration=_calibration(chosen.data),
         outdated=bool(later) and later[-1].seq > chosen.seq,
     )
 
@@ -90,6 +93,11 @@ def _expected(chosen: Mapping[str, Json]) -> tuple[float, Interval] | None:
     if not chosen.get("estimate"):
         return None
     return SelectionEstimate(**chosen["estimate"]).lowered(float(chosen.get("handicap", 0.0)))
+
+
+def _calibration(chosen: Mapping[str, Json]) -> Calibration | None:
+    found = chosen.get("calibration")
+    return None if found is None else Calibration.from_json(found)
 
 
 def nothing_completed(name: str, trials: list[TrialRecord]) -> NothingCompletedError:
