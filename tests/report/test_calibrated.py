@@ -109,6 +109,13 @@ def test_only_a_study_of_the_log_loss_is_told_which_scores_are_before_the_correc
     assert before not in " ".join(calibrated.remarks(replace(found, temperature=1.0), LOSS))
 
 
+def test_a_correction_that_helps_the_log_loss_alone_says_what_it_is_kept_for() -> None:
+    found = found_in(400, 2.0)
+    no_closer = replace(found, after=replace(found.after, ece=found.before.ece + 0.01))
+    assert "On average that brings it no closer." in " ".join(calibrated.remarks(no_closer, SHARES))
+    assert "no closer" not in " ".join(calibrated.remarks(found, SHARES))
+
+
 @pytest.mark.parametrize("stored", ["of an older run", "too little to tell by"])
 def test_without_a_calibration_nothing_is_said(finished: Records, stored: str) -> None:
     records = finished if stored == "of an older run" else chosen_with(finished, None)

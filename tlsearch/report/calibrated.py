@@ -53,6 +53,11 @@ def remarks(found: Calibration, words: Words) -> list[str]:
             f"The correction divides by a temperature of {found.temperature:g}. It changes no answer, only how sure "
             "the model is, and is part of the final model and of every export."
         )
+        if found.after.ece >= found.before.ece:
+            said.append(
+                "On average that brings it no closer. It is kept since the log loss is smaller, which counts most "
+                "the wrong answers that it was sure of."
+            )
         if not words.is_share:
             said.append(
                 "Scores while searching are before the correction; those of the final model, on fresh drawings and on "
