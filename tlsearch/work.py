@@ -21,6 +21,7 @@ class JobKind(StrEnum):
     FINAL = "final"  # fit one recipe on all development images, and save it
     TRUTH = "truth"  # score the final model on fresh pictures
     EXPLAIN = "explain"  # fit one recipe's fold models again, and map where their answers came from
+    CHECK = "check"  # probe the labels and the amount of data on the cached features of each row's backbone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

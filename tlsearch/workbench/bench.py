@@ -8,6 +8,7 @@ import torch
 
 from tlsearch.host import PluginHost
 from tlsearch.work import Job, JobKind, RowResult, WorkerContext
+from tlsearch.workbench.datacheck import check_data
 from tlsearch.workbench.explain import explain
 from tlsearch.workbench.final import fit_final
 from tlsearch.workbench.parts import Parts
@@ -52,6 +53,8 @@ class StudyBench:
             self._guarded(job, emit, lambda: score_truth(self._parts, job, shown(emit, "fresh pictures")))
         elif job.kind is JobKind.EXPLAIN:
             self._guarded(job, emit, lambda: explain(self._parts, job, emit))
+        elif job.kind is JobKind.CHECK:
+            self._guarded(job, emit, lambda: check_data(self._parts, job, emit))
         else:
             self._score(job, emit)
 

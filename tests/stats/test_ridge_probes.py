@@ -1,0 +1,79 @@
+"""Ridge probes: what the closed form says of a picture is what a fit without it says."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tlsearch.stats.metrics import score
+from tlsearch.stats.ridge import Directions, LeftOut, one_hot, probe
+
+
+def clouds(
+    each: int, *, classes: int = 3, width: int = 12, apart: float = 2.0, seed: int = 0
+) -> tuple[NDArray, NDArray]:
+    """Features of `each` pictures a class around centres that lie so far apart, and labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(classes), each)
+    centres = rng.normal(size=(classes, width)) * apart
+    return (centres[labels] + rng.normal(size=(len(labels), width)) + 5.0).astype(np.float32), labels
+
+
+def fitted_without(x: NDArray, wanted: NDArray, rows: NDArray, penalty: float) -> NDArray:
+    """What an ordinary ridge fit with a free intercept, made without some rows, says of them."""
+    rest = np.setdiff1d(np.arange(len(x)), rows)
+    means, mean = x[rest].mean(axis=0), wanted[rest].mean(axis=0)
+    centred = x[rest] - means
+    weights = np.linalg.solve(centred.T @ centred + penalty * np.eye(x.shape[1]), centred.T @ (wanted[rest] - mean))
+    return (x[rows] - means) @ weights + mean
+
+
+@pytest.mark.parametrize("width", [12, 90], ids=["more pictures than features", "more features than pictures"])
+def test_leaving_out_in_closed_form_equals_fitting_without(width: int) -> None:
+    features, labels = clouds(20, width=width)
+    directions = Directions.of(features)
+    groups = [
+        np.array([0, 1, 25]),
+        np.array([2, 40]),
+        *(np.array([row]) for row in range(3, 60) if row not in (25, 40)),
+    ]
+    left_out = LeftOut(directions=directions, wanted=one_hot(labels, 3), groups=groups, penalty=0.3)
+    for rows in groups:
+        again = fitted_without(directions.coordinates, one_hot(labels, 3), rows, 0.3)
+        assert np.allclose(left_out.scores[rows], again, atol=1e-9)
+
+
+def test_directions_keep_every_distance_between_pictures_of_unit_length() -> None:
+    features, _ = clouds(8, width=40)
+    unit = features.astype(np.float64) / np.linalg.norm(features, axis=1, keepdims=True)
+    turned = Directions.of(features).coordinates
+    wanted = np.linalg.norm(unit[:, None] - unit[None], axis=2)
+    found = np.linalg.norm(turned[:, None] - turned[None], axis=2)
+    assert np.allclose(found / found.max(), wanted / wanted.max(), atol=1e-6)
+
+
+def test_a_probe_answers_with_probabilities_and_is_mostly_right_where_classes_lie_apart() -> None:
+    features, labels = clouds(40)
+    log_probs = probe(features, labels, 3).log_probs
+    assert np.allclose(np.exp(log_probs).sum(axis=1), 1.0)
+    assert score("accuracy", log_probs, labels) > 0.9
+
+
+def test_copies_of_one_group_do_not_vouch_for_each_other() -> None:
+    features, labels = clouds(30, apart=0.0, width=300, seed=1)  # nothing to learn but the copies themselves
+    doubled, twice = np.concatenate([features, features]), np.concatenate([labels, labels])
+    alone = score("accuracy", probe(doubled, twice, 3).log_probs, twice)
+    grouped = probe(doubled, twice, 3, groups=[*range(90), *range(90)])
+    assert alone > 0.8
+    assert score("accuracy", grouped.log_probs, twice) < 0.5
+
+
+def test_one_group_of_everything_leaves_nothing_to_fit_on() -> None:
+    features, labels = clouds(5)
+    with pytest.raises(ValueError, match="nothing is left to fit on"):
+        probe(features, labels, 3, groups=["all"] * 15)
+
+
+def test_pictures_without_features_are_answered_as_well() -> None:
+    features, labels = clouds(10)
+    features[3] = 0.0
+    assert np.isfinite(probe(features, labels, 3).log_probs).all()

@@ -1,0 +1,84 @@
+"""Labels that may be wrong: pictures whose class is contradicted by models that were fitted without them.
+
+Pictures are ranked by self-confidence, the probability of their own label: Northcutt, Jiang and Chuang 2021, "Confident
+learning", https://doi.org/10.1613/jair.1.12125. The margin to the best other class finds as many; where both are near
+0 and 1, it cannot tell one sure contradiction from another.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tlsearch.stats.metrics import Floats, Integers, Predictions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A picture that looks like another class than its label.
+
+    Args:
+        picture: Its row.
+        label: As it stands.
+        suggested: What it looks like.
+        probability: Of its label.
+        sure: Probability of what it looks like.
+    """
+
+    picture: int
+    label: int
+    suggested: int
+    probability: float
+    sure: float
+
+
+def together(log_probs: Sequence[Predictions]) -> Floats:
+    """`(n, C)` log-probabilities of several models: the mean of their probabilities."""
+    return np.asarray(np.logaddexp.reduce(np.stack(log_probs).astype(np.float64)) - np.log(len(log_probs)))
+
+
+def suspicion_order(log_probs: Predictions, labels: ArrayLike) -> Integers:
+    """`(n,)` rows, the most suspicious label first.
+
+    Args:
+        log_probs: `(n, C)`, of each picture by models that were fitted without it.
+        labels: `(n,)`.
+    """
+    truth = np.asarray(labels, dtype=np.int64)
+    return np.argsort(log_probs[np.arange(len(truth)), truth], kind="stable")
+
+
+def suspects(log_probs: Predictions, labels: ArrayLike, *, most: int) -> tuple[Suspect, ...]:
+    """The pictures that look more like another class than like their own, the most suspicious first.
+
+    Args:
+        log_probs: As for `suspicion_order`.
+        labels: `(n,)`.
+        most: How many at most.
+    """
+    truth = np.asarray(labels, dtype=np.int64)
+    own, suggested, other = _own_and_best_other(log_probs, truth)
+    order = suspicion_order(log_probs, truth)
+    return tuple(
+        Suspect(
+            picture=row,
+            label=int(truth[row]),
+            suggested=int(suggested[row]),
+            probability=float(own[row]),
+            sure=float(other[row]),
+        )
+        for row in order[own[order] < other[order]][:most].tolist()
+    )
+
+
+def _own_and_best_other(log_probs: Predictions, labels: ArrayLike) -> tuple[Floats, Integers, Floats]:
+    """`(n,)` each: the probability of the label, the likeliest other class, and its probability."""
+    truth = np.asarray(labels, dtype=np.int64)
+    rows = np.arange(len(truth))
+    probabilities = np.exp(log_probs, dtype=np.float64)
+    own = probabilities[rows, truth]
+    others = probabilities.copy()
+    others[rows, truth] = -1.0
+    best = others.argmax(axis=1)
+    return own, best, others[rows, best]
