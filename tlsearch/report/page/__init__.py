@@ -1,0 +1,1 @@
+"""The page: a study's report as one HTML file; loads neither torch nor optuna."""

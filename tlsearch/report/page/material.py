@@ -1,0 +1,145 @@
+"""What a page shows beyond the summary, as plain frozen values: trials, pictures, findings, and how to repeat it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tlsearch.records import Json, TrialKind
+from tlsearch.report.values import Entry, Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """One trial as charts draw it.
+
+    Args:
+        entry: The trial.
+        kind: Why it was run.
+        partial: Of a trial that was stopped early: its score until then, on a part of the pictures or of the epochs.
+    """
+
+    entry: Entry
+    kind: TrialKind
+    partial: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What the named configuration answered, by fits that did not train on the picture.
+
+    Args:
+        files: `(n,)` development pictures.
+        labels: `(n,)` true classes.
+        log_probs: `(n, C)`; rows of NaN where no fold asked.
+    """
+
+    files: tuple[str, ...]
+    labels: NDArray[np.int64]
+    log_probs: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatMap:
+    """Where a network looked when it answered: the picture with Grad-CAM laid over it."""
+
+    file: str
+    image: str  # base64
+    fold: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """Small pictures that the run stored, as base64 texts by file; `cam_note` says why heat maps are missing."""
+
+    thumbs: Mapping[str, str]
+    heat_maps: tuple[HeatMap, ...]
+    cam_note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelDoubt:
+    """A picture whose label looks wrong.
+
+    Args:
+        file: The picture.
+        label: Its class.
+        suggested: The class that it looks like.
+        probability: Of its own label, by a fit that did not train on it.
+        sure: The probability of the suggested class, likewise.
+    """
+
+    file: str
+    label: str
+    suggested: str
+    probability: float
+    sure: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningCurve:
+    """What fewer pictures would have given: would more help?
+
+    Args:
+        images: Pictures trained on, ascending.
+        score: For each; greater is better.
+        low: The lower end of each score's interval.
+        high: The upper end.
+        per_class: Recall of each class, likewise.
+        says: The conclusion in a sentence.
+    """
+
+    images: tuple[int, ...]
+    score: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    per_class: Mapping[str, tuple[float, ...]]
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataCheck:
+    """What a look at all answers says about the data; `network` gave the answers."""
+
+    network: str
+    images: int
+    doubts: tuple[LabelDoubt, ...]
+    learning: LearningCurve | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What it takes to repeat the study.
+
+    Args:
+        created: UTC, ISO 8601.
+        config: The study file after all overrides.
+        definition: Hashes of what must be equal, by name.
+        versions: Of the libraries of the newest run.
+        backbones: The resolved networks: source, digest and preprocessing, by name.
+        recipe: Of the named configuration, complete; None where nothing completed.
+        license: Of the pictures; "" where it is not known.
+        holdout_opened: UTC, ISO 8601; "" while it is closed.
+    """
+
+    created: str
+    config: Mapping[str, Json]
+    definition: Mapping[str, str]
+    versions: Mapping[str, str]
+    backbones: Mapping[str, Json]
+    recipe: Mapping[str, Json] | None
+    license: str
+    holdout_opened: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Everything that a page is made of; None where a run did not store it."""
+
+    summary: Summary
+    tries: tuple[Try, ...]
+    answered: Answered | None
+    pictures: Pictures | None
+    check: DataCheck | None
+    origin: Origin

@@ -1,0 +1,186 @@
+"""Parallel coordinates: every searched trial as a line over its parameters, coloured by its score.
+
+Drawn as plain lines on normalised axes: plotly's own `parcoords` needs WebGL, which not every browser has.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite, log10
+from typing import Any
+
+from tlsearch.records import TrialKind
+from tlsearch.report.lessons import Importance
+from tlsearch.report.page.charts import HOVER, Chart, Trace, about, plain
+from tlsearch.report.page.material import Try
+from tlsearch.report.text import Words
+
+MOST_TRIALS = 200  # the best of them; more lines hide one another
+MOST_AXES = 9
+MOST_VALUES = 12  # of a choice of texts
+LOG_SPAN = 30.0  # a positive axis whose ends are further apart by this factor is logarithmic
+AXIS_PX = 88
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One parameter: where its values lie between 0 and 1, and what stands beside it."""
+
+    name: str
+    places: tuple[float, ...]
+    ticks: tuple[tuple[float, str], ...]
+
+
+def parallel(tries: Sequence[Try], importance: Importance | None, words: Words) -> Chart | None:
+    """All searched trials over their shared parameters; None where there is nothing to compare."""
+    scored = [one for one in tries if one.kind is not TrialKind.BASELINE and _finite(one.entry.score)]
+    best = sorted(scored, key=lambda one: -(one.entry.score or 0.0))[:MOST_TRIALS]
+    best.reverse()  # the best is drawn last, on top
+    if len(best) < 3:
+        return None
+    axes = _axes(best, importance, words)
+    if len(axes) < 3:
+        return None
+    return Chart(
+        key="parallel",
+        label="Every trial as a line over its parameters; the stronger its colour, the better its score",
+        data=[_line(one, i, len(best), axes, words) for i, one in enumerate(best)],
+        layout=_layout(axes),
+        height=400,
+        min_width=AXIS_PX * len(axes) + 30,
+        lights_up=True,
+    )
+
+
+def _axes(tries: Sequence[Try], importance: Importance | None, words: Words) -> list[Axis]:
+    readers: dict[str, Callable[[Try], Any]] = {
+        "backbone": lambda one: one.entry.backbone,
+        "head": lambda one: one.entry.head,
+        "unfrozen": lambda one: one.entry.unfrozen,
+        "learning_rate": lambda one: one.entry.learning_rate,
+    }
+    shared = set.intersection(*(set(one.entry.params) for one in tries))
+    for name in sorted(shared - set(readers)):
+        if not name.endswith(".learning_rate"):
+            readers[name] = _reader(name)
+    weights = dict(importance.shares) if importance is not None else {}
+    found = [_axis(name, [read(one) for one in tries]) for name, read in readers.items()]
+    axes = sorted((axis for axis in found if axis is not None), key=lambda axis: -weights.get(axis.name, 0.0))
+    scores = [one.entry.score or 0.0 for one in tries]
+    return [*axes[: MOST_AXES - 1], *_score_axis(scores, words)]
+
+
+def _reader(name: str) -> Callable[[Try], Any]:
+    return lambda one: one.entry.params[name]
+
+
+def _axis(name: str, values: Sequence[Any]) -> Axis | None:
+    """An axis of values that differ; None where they don't, or are no single values."""
+    if any(value is None or isinstance(value, Mapping | list | tuple) for value in values):
+        return None
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return _number_axis(name, [float(value) for value in values])
+    named = sorted({str(value) for value in values})
+    if not 1 < len(named) <= MOST_VALUES:
+        return None
+    place = {value: i / (len(named) - 1) for i, value in enumerate(named)}
+    ticks = tuple((place[value], plain(_short(value))) for value in named)
+    return Axis(name=name, places=tuple(place[str(value)] for value in values), ticks=ticks)
+
+
+def _number_axis(name: str, values: Sequence[float]) -> Axis | None:
+    low, high = min(values), max(values)
+    if not (isfinite(low) and isfinite(high)) or low == high:
+        return None
+    scale = log10 if low > 0 and high / low >= LOG_SPAN else float
+    start, end = scale(low), scale(high)
+    places = tuple((scale(value) - start) / (end - start) for value in values)
+    if len(set(values)) <= 5:
+        ticks = tuple(((scale(value) - start) / (end - start), f"{value:.3g}") for value in sorted(set(values)))
+    else:
+        ticks = ((0.0, f"{low:.2g}"), (1.0, f"{high:.2g}"))
+    return Axis(name=name, places=places, ticks=ticks)
+
+
+def _score_axis(scores: Sequence[float], words: Words) -> list[Axis]:
+    low, high = min(scores), max(scores)
+    width = high - low or 1.0
+    places = tuple((score - low) / width for score in scores)
+    return [Axis(name="score", places=places, ticks=((0.0, words.score(low)), (1.0, words.score(high))))]
+
+
+def _line(one: Try, index: int, of: int, axes: Sequence[Axis], words: Words) -> Trace:
+    goodness = (index + 1) / of  # by rank: one bad trial would make all others look equally good
+    color = f"@scale:{goodness:.3f}"
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": list(range(len(axes))),
+        "y": [round(axis.places[index], 4) for axis in axes],
+        "text": [about(one, words)] * len(axes),
+        "hovertemplate": HOVER,
+        "showlegend": False,
+        "opacity": round(0.35 + 0.6 * goodness, 3),
+        "line": {"color": color, "width": round(1.2 + 1.4 * goodness, 2)},
+        "marker": {"color": color, "size": 5},
+    }
+
+
+def _layout(axes: Sequence[Axis]) -> dict[str, Any]:
+    last = len(axes) - 1
+    rules = [
+        {"type": "line", "x0": i, "x1": i, "y0": 0, "y1": 1, "layer": "below", "line": {"color": "@line", "width": 2}}
+        for i in range(len(axes))
+    ]
+    names = [
+        {
+            "x": i,
+            "y": 1.08,
+            "text": f"<b>{_two_lines(_spoken(axis.name))}</b>",
+            "showarrow": False,
+            "xanchor": "left" if i == 0 else "center",
+            "yanchor": "bottom",
+            "font": {"size": 11},
+        }
+        for i, axis in enumerate(axes)
+    ]
+    ticks = [
+        {
+            "x": i,
+            "y": place,
+            "text": text,
+            "showarrow": False,
+            "xanchor": "left",
+            "xshift": 7,
+            "font": {"size": 11, "color": "@ink"},
+            "bgcolor": "@veil",
+            "borderpad": 1,
+        }
+        for i, axis in enumerate(axes)
+        for place, text in axis.ticks
+    ]
+    return {
+        "xaxis": {"visible": False, "range": [-0.12, last + 0.62], "fixedrange": True},
+        "yaxis": {"visible": False, "range": [-0.08, 1.24], "fixedrange": True},
+        "shapes": rules,
+        "annotations": [*names, *ticks],
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+    }
+
+
+def _spoken(name: str) -> str:
+    return {"unfrozen": "stages trained", "suffix_lr_scale": "rate of stages"}.get(
+        name, name.replace("_", " ").replace(".", ": ")
+    )
+
+
+def _two_lines(name: str) -> str:
+    first, space, rest = name.partition(" ")
+    return plain(_short(first)) + (f"<br>{plain(_short(rest))}" if space else "")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 18 else f"{text[:9]}…{text[-8:]}"
+
+
+def _finite(score: float | None) -> bool:
+    return score is not None and isfinite(score)

@@ -1,0 +1,155 @@
+"""Reads what a page is made of from a study's store."""
+
+import json
+from collections.abc import Sequence
+
+from tlsearch.errors import StoreError
+from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
+from tlsearch.report.entries import entry
+from tlsearch.report.evidence import Evidence
+from tlsearch.report.page.material import (
+    Answered,
+    DataCheck,
+    HeatMap,
+    LabelDoubt,
+    LearningCurve,
+    Material,
+    Origin,
+    Pictures,
+    Try,
+)
+from tlsearch.report.summary import summarise
+from tlsearch.report.values import Summary
+from tlsearch.report.verdict import evidence_trial
+from tlsearch.store.store import Store
+
+STORED = ("importance", "pictures", "data_check")
+
+
+def load_material(store: Store, study: str) -> Material:
+    """Everything that a page may show of a stored study.
+
+    Raises:
+        StoreError: Where the store has no such study.
+    """
+    record = store.study(study)
+    if record is None:
+        raise StoreError(f"the store has no study '{study}'")
+    evidence = Evidence(
+        study=record,
+        trials=store.trials(study),
+        confirmations=store.confirmations(study),
+        events=store.events(study),
+        predictions=store.predictions(study),
+        files={name: data for name in STORED if (data := store.get_file(study, name)) is not None},
+    )
+    return material(evidence)
+
+
+def material(evidence: Evidence) -> Material:
+    """What a page shows of a study's records."""
+    summary = summarise(
+        evidence.study,
+        evidence.trials,
+        evidence.confirmations,
+        evidence.events,
+        evidence.predictions,
+        evidence.files,
+    )
+    return Material(
+        summary=summary,
+        tries=tuple(_try(evidence, trial) for trial in evidence.trials if trial.kind is not TrialKind.DUPLICATE),
+        answered=_answered(evidence, summary),
+        pictures=_pictures(_stored(evidence, "pictures")),
+        check=_check(_stored(evidence, "data_check")),
+        origin=_origin(evidence, summary),
+    )
+
+
+def _stored(evidence: Evidence, name: str) -> Json:
+    data = evidence.files.get(name)
+    return None if data is None else json.loads(data)
+
+
+def _try(evidence: Evidence, trial: TrialRecord) -> Try:
+    partial = None
+    if trial.state is TrialState.PRUNED:
+        parts = [score for score in (trial.rung_score, *trial.fold_scores[:1]) if score is not None]
+        partial = parts[0] if parts else None
+    return Try(entry=entry(evidence, trial, with_interval=False), kind=trial.kind, partial=partial)
+
+
+def _answered(evidence: Evidence, summary: Summary) -> Answered | None:
+    if summary.best is None or summary.best.entry.trial not in evidence.predictions:
+        return None
+    return Answered(
+        files=tuple(str(file) for file in evidence.study.context["files"]),
+        labels=evidence.labels,
+        log_probs=evidence.predictions[summary.best.entry.trial],
+    )
+
+
+def _pictures(data: Json) -> Pictures | None:
+    if data is None:
+        return None
+    return Pictures(
+        thumbs=dict(data["thumbs"]),
+        heat_maps=tuple(
+            HeatMap(file=str(one["file"]), image=str(one["image"]), fold=int(one["fold"]))
+            for one in data.get("cams") or ()
+        ),
+        cam_note=str(data.get("cam_note") or ""),
+    )
+
+
+def _check(data: Json) -> DataCheck | None:
+    if data is None:
+        return None
+    return DataCheck(
+        network=str(data["network"]),
+        images=int(data["images"]),
+        doubts=tuple(
+            LabelDoubt(
+                file=str(one["file"]),
+                label=str(one["label"]),
+                suggested=str(one["suggested"]),
+                probability=float(one["probability"]),
+                sure=float(one["sure"]),
+            )
+            for one in data.get("label_errors") or ()
+        ),
+        learning=_learning(data.get("learning")),
+    )
+
+
+def _learning(data: Json) -> LearningCurve | None:
+    if data is None:
+        return None
+    return LearningCurve(
+        images=tuple(int(n) for n in data["images"]),
+        score=_floats(data["score"]),
+        low=_floats(data["low"]),
+        high=_floats(data["high"]),
+        per_class={str(name): _floats(recalls) for name, recalls in (data.get("per_class") or {}).items()},
+        says=str(data["says"]),
+    )
+
+
+def _origin(evidence: Evidence, summary: Summary) -> Origin:
+    started = evidence.last("run_started")
+    best = None if summary.best is None else evidence_trial(evidence, summary.best.entry.trial)
+    return Origin(
+        created=evidence.study.created,
+        config=evidence.study.config,
+        definition=evidence.study.definition,
+        versions={} if started is None else dict(started.data.get("versions") or {}),
+        backbones=evidence.backbones,
+        recipe=None if best is None else best.recipe,
+        license=str(evidence.study.context.get("license") or ""),
+        holdout_opened="" if summary.holdout is None else summary.holdout.opened,
+    )
+
+
+def _floats(values: Sequence[Json]) -> tuple[float, ...]:
+    # a class without pictures in a share has no recall, which JSON writes as null
+    return tuple(float("nan") if value is None else float(value) for value in values)

@@ -1,0 +1,179 @@
+"use strict";
+// What the page does: colours, charts once they are seen, and the pictures behind a cell. Nothing is fetched, and names
+// from outside are only ever written as text.
+
+const data = JSON.parse(document.getElementById("page-data").textContent);
+const root = document.documentElement;
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+// Colours. A figure says "@name"; "@scale:0.4" is a share of the way from --scale-low to --scale-high.
+
+const COLOUR_KEYS = new Set(["color", "bgcolor", "bordercolor", "fillcolor"]);
+
+function isDark() {
+  return root.dataset.theme ? root.dataset.theme === "dark" : dark.matches;
+}
+
+function colour(name) {
+  const style = getComputedStyle(root);
+  if (!name.startsWith("scale:")) return style.getPropertyValue(`--${name}`).trim();
+  const share = Number(name.slice("scale:".length));
+  const [low, high] = ["--scale-low", "--scale-high"].map((end) => style.getPropertyValue(end).trim().split(" ").map(Number));
+  return `rgb(${low.map((from, i) => Math.round(from + share * (high[i] - from))).join(",")})`;
+}
+
+function coloured(value, key) {
+  if (Array.isArray(value)) return value.map((entry) => coloured(entry, key));
+  if (value !== null && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, coloured(entry, name)]));
+  }
+  return typeof value === "string" && value.startsWith("@") && COLOUR_KEYS.has(key) ? colour(value.slice(1)) : value;
+}
+
+// Charts.
+
+const CONFIG = { displayModeBar: false, responsive: true, showTips: false };
+
+function startPlotly() {
+  if (window.Plotly) return;
+  const script = document.createElement("script");
+  script.textContent = document.getElementById("page-plotly").textContent; // its hash stands in the page's policy
+  document.head.append(script);
+}
+
+function axis(given) {
+  const quiet = { gridcolor: colour("line"), linecolor: colour("line"), zerolinecolor: colour("line"), automargin: true };
+  const title = given.title ? { title: { ...given.title, standoff: 10, font: { size: 12, color: colour("muted") } } } : {};
+  return { ...quiet, ticks: "", fixedrange: true, ...given, ...title };
+}
+
+function layout(figure) {
+  const given = coloured(figure.layout);
+  const narrow = innerWidth < 600;
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("ink") },
+    hoverlabel: { bgcolor: colour("raised"), bordercolor: colour("line"), font: { color: colour("ink"), size: 12 }, align: "left" },
+    hovermode: "closest",
+    hoverdistance: 30,
+    dragmode: false,
+    showlegend: figure.data.filter((trace) => trace.showlegend !== false).length > 1,
+    legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", font: { color: colour("muted") } },
+    margin: { l: narrow ? 40 : 52, r: 12, t: 12, b: 44 },
+    height: figure.height,
+    ...given,
+    xaxis: axis(given.xaxis),
+    yaxis: axis(given.yaxis),
+  };
+}
+
+function draw(place) {
+  startPlotly();
+  const figure = data.charts[place.dataset.chart];
+  const first = !place.dataset.drawn;
+  place.dataset.drawn = "yes";
+  window.Plotly.react(place, coloured(figure.data), layout(figure), CONFIG);
+  if (first && figure.lights_up) lightUp(place);
+}
+
+function lightUp(place) {
+  const lines = () => place.querySelectorAll(".scatterlayer .trace");
+  place.on("plotly_hover", (event) => {
+    place.classList.add("lit");
+    lines().forEach((line, i) => line.classList.toggle("under", i === event.points[0].curveNumber));
+  });
+  place.on("plotly_unhover", () => place.classList.remove("lit"));
+}
+
+const charts = [...document.querySelectorAll("[data-chart]")];
+const seen = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries.filter((each) => each.isIntersecting)) {
+      seen.unobserve(entry.target);
+      draw(entry.target);
+    }
+  },
+  { rootMargin: "200px" },
+);
+charts.forEach((place) => seen.observe(place));
+
+function redraw() {
+  charts.filter((place) => place.dataset.drawn).forEach(draw);
+}
+
+// Light and dark.
+
+const themeSwitch = document.getElementById("page-theme");
+
+function wear(theme) {
+  root.dataset.theme = theme;
+  themeSwitch.setAttribute("aria-pressed", String(isDark()));
+  redraw();
+}
+
+themeSwitch.setAttribute("aria-pressed", String(isDark()));
+themeSwitch.addEventListener("click", () => wear(isDark() ? "light" : "dark"));
+dark.addEventListener("change", () => {
+  themeSwitch.setAttribute("aria-pressed", String(isDark()));
+  redraw();
+});
+
+// On paper everything is open, drawn and light.
+
+let before = null;
+addEventListener("beforeprint", () => {
+  const closed = [...document.querySelectorAll("details:not([open])")];
+  before = { theme: root.dataset.theme, closed };
+  closed.forEach((details) => (details.open = true));
+  root.dataset.theme = "light";
+  charts.forEach(draw);
+});
+addEventListener("afterprint", () => {
+  if (before === null) return;
+  before.closed.forEach((details) => (details.open = false));
+  if (before.theme === undefined) delete root.dataset.theme;
+  else root.dataset.theme = before.theme;
+  before = null;
+  redraw();
+});
+
+// The pictures behind a cell.
+
+const dialog = document.getElementById("cell-pictures");
+
+function element(name, text, className) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function framed([uri, file, note]) {
+  const item = element("li");
+  const figure = element("figure");
+  const image = element("img");
+  image.src = uri;
+  image.alt = file;
+  image.title = file;
+  const caption = element("figcaption");
+  caption.append(element("span", note), element("span", file, "file"));
+  figure.append(image, caption);
+  item.append(figure);
+  return item;
+}
+
+function open(button) {
+  const pictures = data.cells[button.dataset.cell];
+  const count = Number(button.textContent);
+  document.getElementById("cell-pictures-title").textContent = button.dataset.said;
+  document.getElementById("cell-pictures-note").textContent =
+    pictures.length < count ? `${pictures.length} of them are kept in this page.` : "";
+  document.getElementById("cell-pictures-wall").replaceChildren(...pictures.map(framed));
+  dialog.showModal();
+}
+
+document.querySelectorAll("button[data-cell]").forEach((button) => button.addEventListener("click", () => open(button)));
+dialog.addEventListener("click", (event) => {
+  if (event.target === dialog) dialog.close(); // beside it
+});

@@ -1,0 +1,77 @@
+"""A section of the page: a question, and what answers it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tlsearch.report.page.charts import Chart
+from tlsearch.report.page.gallery import Gallery
+from tlsearch.report.page.material import Material
+from tlsearch.report.text import Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What every section is written from."""
+
+    material: Material
+    words: Words
+    gallery: Gallery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One part of the page, drawn by the template of its key.
+
+    Args:
+        key: Its place on the page and its template's name.
+        group: The heading that it is listed under.
+        nav: Its name in the list of contents.
+        title: Its heading.
+        lead: What is seen here, in a sentence or two.
+        missing: Why there is nothing to see; its content is left out then.
+        content: What its template shows.
+        charts: Figures by key, for the page's script.
+        cells: Pictures behind the cells of a matrix, for the page's script.
+    """
+
+    key: str
+    group: str
+    nav: str
+    title: str
+    lead: str = ""
+    missing: str = ""
+    content: Mapping[str, object] = field(default_factory=dict)
+    charts: tuple[Chart, ...] = ()
+    cells: Mapping[str, object] = field(default_factory=dict)
+
+
+Write = Callable[[Desk], Section]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A picture with what is written below it.
+
+    Args:
+        uri: Its data; "" draws an empty frame with the file's name.
+        file: Its name.
+        title: The line that is read first.
+        note: The second line.
+    """
+
+    uri: str
+    file: str
+    title: str = ""
+    note: str = ""
+
+
+def per_cent(share: float) -> str:
+    """`97 %`."""
+    return f"{100 * share:.0f} %"
+
+
+def sureness(probability: float) -> str:
+    """`97 % sure`; no answer is said to be wholly sure."""
+    if probability >= 0.9995:
+        return ">99.9 % sure"
+    return f"{100 * probability:.1f} % sure" if probability >= 0.995 else f"{per_cent(probability)} sure"
