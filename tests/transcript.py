@@ -40,7 +40,7 @@ MASKS = (
     (r"the whole network (?:frozen|trained)|the last (?:stage|\d+ stages) of \d+ trained", "DEPTH"),
     (r" \(the same as trial \d+\)|, \d+ duplicates?\b", ""),
     (r": pruned ", ": 0 % "),  # how a trial ended
-    (r"trial \d+, (?:scored again|by its own score) [\d.]+ % [\d.]+ to [\d.]+ % ", ""),  # where it is not the best
+    (r"trial \d+, (?:scored twice|by its own score) [\d.]+ % [\d.]+ to [\d.]+ % ", ""),  # where it is not the best
     (r"(?:From|It scored) .*? to run\. ", ""),  # where one configuration is alone at the top, nothing is said
     (
         r"cannot be told apart from \"[^\"]*\"(?:, which scored higher)? \(.*?\)|is (?:better|worse) than .*? by .*?\)",

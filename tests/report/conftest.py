@@ -102,9 +102,11 @@ class Records:
     def choose(self, trial: int, *, alike: tuple[int, ...] = (), estimate: bool = True) -> None:
         """Name a winner, as the runner does."""
         searched = [t.number for t in self.trials if t.counted and t.number in self.predictions]
-        found = bbc_cv([self.predictions[t] for t in searched], self.labels, self.metric, repeats=300)
-        again = [c.score for c in self.confirmations if c.trial == trial and c.score is not None]
-        less = found.handicap(self.trials[trial].score or 0.0, again[0] if again else None)
+        again = {c.trial: c.score for c in self.confirmations if c.repeat == 1 and c.score is not None}
+        twice = {searched.index(t): found for t, found in again.items()}
+        competing = [self.predictions[t] for t in searched]
+        found = bbc_cv(competing, self.labels, self.metric, again=twice, repeats=300)
+        less = found.handicap(self.trials[trial].score or 0.0, again.get(trial))
         told = {"estimate": asdict(found), "handicap": less} if estimate else {}
         self.tell("chosen", trial=trial, reason="the cheapest", indistinguishable=list(alike), **told)
 

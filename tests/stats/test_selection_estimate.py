@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tlsearch.stats import SelectionEstimate, bbc_cv, score, selection_differences
+from tlsearch.stats.resampling import bootstrap_weights
 
 Array = np.ndarray
 
@@ -73,6 +74,48 @@ def test_groups_are_left_out_as_wholes() -> None:
     assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
 
 
+def test_the_second_score_of_the_winner_is_half_of_what_is_expected() -> None:
+    predictions, labels = search(np.random.default_rng(8), configurations=10, n=200, truth=0.7)
+    once = bbc_cv(predictions, labels, "accuracy")
+    best = int(np.argmax([score("accuracy", one, labels) for one in predictions]))
+    twice = bbc_cv(predictions, labels, "accuracy", again={best: once.score - 0.04})
+    assert twice.score == pytest.approx(once.score - 0.02)
+    assert twice.bootstrapped == pytest.approx(once.score)
+    assert twice.optimism == pytest.approx(once.optimism + 0.02)
+
+
+def test_what_folds_and_seeds_change_widens_the_interval_and_a_fall_of_all_alike_does_not() -> None:
+    predictions, labels = search(np.random.default_rng(9), configurations=3, n=200, truth=0.7)
+    own = [score("accuracy", one, labels) for one in predictions]
+    fell_alike = bbc_cv(predictions, labels, "accuracy", again={k: own[k] - 0.02 for k in range(3)})
+    fell_unlike = bbc_cv(predictions, labels, "accuracy", again={k: own[k] - 0.05 * k for k in range(3)})
+    assert fell_alike.noise == pytest.approx(0)
+    assert fell_unlike.noise == pytest.approx(0.05 / np.sqrt(2))
+    assert fell_unlike.high - fell_unlike.low > 1.1 * (fell_alike.high - fell_alike.low)
+
+
+def test_a_search_of_one_has_the_interval_of_its_one_score() -> None:
+    predictions, labels = search(np.random.default_rng(10), configurations=1, n=400, truth=0.7)
+    alone = bbc_cv(predictions, labels, "accuracy", repeats=4000)
+    assert alone.high - alone.low == pytest.approx(alone.naive_high - alone.naive_low, rel=0.08)
+
+
+def test_few_groups_spread_by_no_less_than_their_number_says() -> None:
+    rng = np.random.default_rng(11)
+    groups = np.repeat(np.arange(12), 20)
+    shares = rng.random(12)
+    draw = next(bootstrap_weights(np.zeros(240, dtype=int), groups=groups.tolist(), repeats=20_000, rng=rng))
+    spread = (draw @ shares[groups].astype(np.float32) / draw.sum(axis=1)).std()
+    assert spread == pytest.approx(shares.std(ddof=1) / np.sqrt(12), rel=0.02)
+
+
+def test_groups_of_several_classes_are_drawn_from_one_pot_so_that_each_is_left_out_at_times() -> None:
+    groups = [0, 0, 1, 1, 2, 2, 3, 4, 5, 6]
+    labels = np.array([0, 1, 2, 1, 1, 1, 1, 1, 1, 1])  # a first picture's class would leave group 0 in every sample
+    (draw,) = bootstrap_weights(labels, groups=groups, repeats=500, rng=np.random.default_rng(12))
+    assert (draw == 0).any(axis=0).all()
+
+
 def test_pictures_that_no_fold_predicted_do_not_count() -> None:
     predictions, labels = search(np.random.default_rng(5), configurations=10, n=300, truth=0.7)
     predictions[:, 60:] = np.nan
@@ -121,22 +164,31 @@ ESTIMATE = SelectionEstimate(
 @pytest.mark.parametrize(
     ("score", "again", "handicap"),
     [
-        (0.84, 0.60, 0.0),  # the plain best score is what the estimate is about
-        (0.83, 0.76, 0.04),
-        (0.83, None, 0.0),  # above what is expected anyway
-        (0.77, None, 0.03),
-        (0.77, 0.82, 0.0),
+        (0.84, 0.78, 0.0),  # the plain best one: what the estimate is about
+        (0.83, 0.74, 0.02),  # expected: the mean of 0.80, beyond which its own score is luck, and of 0.74
+        (0.83, 0.82, -0.02),
+        (0.83, None, -0.01),
+        (0.77, None, 0.02),
+        (0.77, 0.79, 0.01),
     ],
 )
-def test_a_configuration_without_the_best_score_is_promised_no_more_than_it_showed(
+def test_a_named_configuration_is_held_to_its_own_two_scores(
     score: float, again: float | None, handicap: float
 ) -> None:
-    assert ESTIMATE.handicap(score, again) == pytest.approx(handicap)
+    twice = replace(ESTIMATE, score=0.79, again=0.78)  # bootstrapped: 0.80
+    assert twice.handicap(score, again) == pytest.approx(handicap)
+
+
+def test_a_configuration_that_was_scored_once_is_promised_no_more_than_its_score() -> None:
+    assert ESTIMATE.handicap(0.77, None) == pytest.approx(0.03)
+    assert ESTIMATE.handicap(0.84, None) == 0
 
 
 def test_a_lowered_share_stays_above_zero_and_a_lowered_loss_may_fall() -> None:
     score, interval = ESTIMATE.lowered(0.75)
     assert (score, interval.low, interval.high) == pytest.approx((0.05, 0.0, 0.15))
+    raised, interval = ESTIMATE.lowered(-0.15)
+    assert (raised, interval.low, interval.high) == pytest.approx((0.95, 0.85, 1.0))
     loss = replace(ESTIMATE, score=-0.4, low=-0.6, high=-0.2)
     score, interval = loss.lowered(0.1)
     assert (score, interval.low, interval.high) == pytest.approx((-0.5, -0.7, -0.3))

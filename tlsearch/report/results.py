@@ -147,8 +147,8 @@ def measurements(summary: Summary, words: Words) -> list[tuple[Text, float, Inte
         style = "" if best.handicap else "bold"
         rows.append((words.text(corrected, style), estimate.score, Interval(low=estimate.low, high=estimate.high)))
         if best.handicap and best.score is not None and best.interval is not None:
-            again = "scored again" if best.entry.confirmed else "by its own score"
-            rows.append((words.text(f"trial {best.entry.trial}, {again}", "bold"), best.score, best.interval))
+            scored = "scored twice" if best.entry.confirmed else "by its own score"
+            rows.append((words.text(f"trial {best.entry.trial}, {scored}", "bold"), best.score, best.interval))
     elif best is not None and best.entry.score is not None and best.entry.interval is not None:
         rows.append((words.text("best score while searching"), best.entry.score, best.entry.interval))
     if summary.truth is not None:
@@ -169,6 +169,9 @@ def remarks(summary: Summary, words: Words) -> list[Text]:
         if estimate.optimism <= 0:
             flattered = "The search did not flatter itself"
         said.append(words.text(f"{flattered}, judged on {plural(estimate.n, 'picture')}.", "dim"))
+        if estimate.noise > 0:
+            moves = f"Other folds and seeds change a score by about {words.size(estimate.noise)}"
+            said.append(words.text(f"{moves}; the corrected interval knows of it.", "dim"))
     if summary.holdout is None and summary.data.holdout:
         kept = f"The holdout ({plural(summary.data.holdout, 'picture')})"
         once = (

@@ -7,6 +7,7 @@ from tlsearch.records import Json, TrialState
 from tlsearch.report.lessons import Answers, BackboneSummary, CacheSummary, DepthResponse, Failure, Importance
 from tlsearch.space import ParamValue
 from tlsearch.stats import Calibration, Difference, Interval, SelectionEstimate
+from tlsearch.stats.floors import Reached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class DataSummary:
         folds: Parts of the development pictures; 1: one part of them scores every trial.
         notes: Sentences that every report of these data must show.
         findings: What checking the pictures found, by name.
+        skew: What was decided for the user since the classes are of unequal size; "" where nothing was.
     """
 
     classes: tuple[str, ...]
@@ -28,6 +30,7 @@ class DataSummary:
     folds: int
     notes: tuple[str, ...]
     findings: Mapping[str, Json]
+    skew: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +111,8 @@ class Best:
         reason: Why it was chosen.
         alike: Trials that cannot be told apart from the best score, itself included.
         estimate: What to expect of the best score on new pictures, corrected for the selection.
-        handicap: How much less than that is expected of this one, which need not have had the best score.
+        handicap: How much less than that is expected of this one, which need not have had the best score; negative
+            where it is more.
     """
 
     entry: Entry
@@ -185,6 +189,7 @@ class Summary:
         completed_backbones: Names of those with a completed trial, baselines counting.
         left_out: Backbones that the study lists and the run could not use: name and why.
         best: None where nothing completed.
+        floors: What the named configuration reached of each floor; empty without floors, or before one is named.
         baselines: In the order of their trials.
         frozen_linear: The best linear head on a fully frozen backbone, where no baseline is one.
         truth: None where no fresh pictures can be drawn, or the final model is not there yet.
@@ -208,6 +213,7 @@ class Summary:
     completed_backbones: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]
     best: Best | None
+    floors: tuple[Reached, ...]
     baselines: tuple[Baseline, ...]
     frozen_linear: Baseline | None
     truth: Truth | None

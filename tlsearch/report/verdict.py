@@ -1,19 +1,23 @@
 """What won, by how much, and how that held up on pictures that nobody chose by."""
 
 from collections.abc import Sequence
+from math import sqrt
 
 from tlsearch.records import Event, Json, TrialKind, TrialRecord, TrialState
 from tlsearch.report.entries import entry, unfrozen
 from tlsearch.report.evidence import Evidence
 from tlsearch.report.values import Baseline, Best, Holdout, Truth
 from tlsearch.stats import Difference, Interval, SelectionEstimate, selection_differences
+from tlsearch.stats.floors import Reached
+
+GAIN_NOISE = 1.5  # variances of a score over folds and seeds: the mean of two scores less a baseline's one
 
 
 def best(evidence: Evidence) -> Best | None:
     """The chosen configuration; before a run has chosen, the best score so far; None where nothing completed."""
     event = evidence.last("chosen")
     if event is None:
-        ranked = evidence.searched() or evidence.ranked()
+        ranked = evidence.admitted() or evidence.ranked()
         if not ranked:
             return None
         so_far = entry(evidence, ranked[0])
@@ -48,16 +52,24 @@ def compared(evidence: Evidence, references: Sequence[TrialRecord]) -> tuple[Bas
     competitors = evidence.competitors() if known else []
     gains: dict[int, Difference] = {}
     if competitors:
+        less, noise = _against_the_bootstrapped(evidence.last("chosen"))
         found = selection_differences(
             competitors,
             [evidence.predictions[trial.number] for trial in known],
             evidence.labels,
             evidence.metric,
+            noise=noise,
             groups=evidence.groups,
         )
-        less = _handicap(evidence.last("chosen"))
         gains = {trial.number: gain.lowered(less) for trial, gain in zip(known, found, strict=True)}
     return tuple(Baseline(entry=entry(evidence, trial), gain=gains.get(trial.number)) for trial in references)
+
+
+def floors(evidence: Evidence) -> tuple[Reached, ...]:
+    """What the chosen configuration reached of each floor; empty without floors, or before a run has chosen."""
+    event = evidence.last("chosen")
+    told = () if event is None else event.data.get("floors", ())
+    return tuple(Reached(**{key: value for key, value in one.items() if key != "holds"}) for one in told)
 
 
 def truth(evidence: Evidence) -> Truth | None:
@@ -113,6 +125,15 @@ def _of_the_chosen(evidence: Evidence, kind: str) -> list[Event]:
 
 def _handicap(chosen: Event | None) -> float:
     return 0.0 if chosen is None else float(chosen.data.get("handicap", 0.0))
+
+
+def _against_the_bootstrapped(chosen: Event | None) -> tuple[float, float]:
+    """How far the named configuration lies below a bootstrapped winner, and what folds and seeds add to a gain."""
+    estimate = None if chosen is None else _estimate(chosen.data.get("estimate"))
+    if estimate is None:
+        return 0.0, 0.0
+    below = estimate.bootstrapped - estimate.score + _handicap(chosen)
+    return below, estimate.noise * sqrt(GAIN_NOISE)
 
 
 def _estimate(data: Json) -> SelectionEstimate | None:

@@ -59,7 +59,9 @@ def choose_best(setup: Setup, store: Store) -> Choice:
     admitted = keeping.admitted(records)
     ranked = [r.number for r in admitted if r.kind in RANKED and r.state is TrialState.COMPLETED]
     competing = [everyone[n] for n in ranked]
-    estimate = bbc_cv(competing, labels, metric, groups=groups, seed=seed)
+    repeated = {c.trial: c.score for c in store.confirmations(study) if c.repeat == CONFIRMING_REPEAT}
+    twice = {i: score for i, n in enumerate(ranked) if (score := repeated.get(n)) is not None}
+    estimate = bbc_cv(competing, labels, metric, again=twice, groups=groups, seed=seed)
     best = top_trials(admitted)
     confirmed = [record for record in best if record.number in again] or best[:1]
     top = keeping.still(confirmed, again)
@@ -68,7 +70,6 @@ def choose_best(setup: Setup, store: Store) -> Choice:
     named = choose([_candidate(record) for record in top], alike)
     winner = by_number[named.trial]
     calibration = _calibration(setup, everyone[winner.number])
-    repeated = {c.trial: c.score for c in store.confirmations(study) if c.repeat == CONFIRMING_REPEAT}
     reached = keeping.reached(winner.number, everyone[winner.number], again)
     missed = unkept(reached)
     data = {
@@ -76,7 +77,6 @@ def choose_best(setup: Setup, store: Store) -> Choice:
         "reason": missed or _reason(winner, top, alike),
         "indistinguishable": [top[index].number for index in alike],
         "confirmed": [record.number for record in confirmed],
-        "competing": ranked,
         "floors": [{**asdict(one), "holds": one.holds} for one in reached],
         "estimate": asdict(estimate),
         "handicap": estimate.handicap(named.score, repeated.get(named.trial)),

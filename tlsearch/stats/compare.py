@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from tlsearch.stats.intervals import CONFIDENCE
 from tlsearch.stats.metrics import Floats, Groups, Outcomes, Predictions, plain_scores, weighted_scores
 from tlsearch.stats.resampling import bootstrap_weights
-from tlsearch.stats.selection import centre_and_interval, selections
+from tlsearch.stats.selection import around, centre_and_interval, selections
 
 
 class Verdict(StrEnum):
@@ -76,6 +76,7 @@ def selection_differences(
     labels: ArrayLike,
     metric: str,
     *,
+    noise: float = 0.0,
     groups: Groups | None = None,
     repeats: int = 1000,
     seed: int = 0,
@@ -89,6 +90,7 @@ def selection_differences(
         references: `(R, n, C)` of the baselines, none of which may win.
         labels: `(n,)`.
         metric: As in `score`.
+        noise: One standard deviation of what folds and seeds add to a difference.
         groups: `(n,)`, of pictures that belong together.
         repeats: Bootstrap samples.
         seed: Of the samples.
@@ -108,7 +110,8 @@ def selection_differences(
         )
     ]
     found = [centre_and_interval(gain, otherwise=0.0) for gain in np.concatenate(gains).T]
-    return tuple(Difference(value=value, low=span.low, high=span.high) for value, span in found)
+    spans = [(value, around(value, value, parts, noise=noise)) for value, parts in found]
+    return tuple(Difference(value=value, low=span.low, high=span.high) for value, span in spans)
 
 
 def cannot_tell_apart(

@@ -13,6 +13,7 @@ from tlsearch.stats.resampling import bootstrap_weights, leave_out_weights
 
 CONFIDENCE = 0.95
 JACKKNIFE_BLOCKS = 500
+ROUNDING = 1e-6  # of scores that are sums in float32
 SHARES = frozenset({"accuracy", "balanced_accuracy", "macro_f1"})  # metrics that end at 0 and 1
 
 
@@ -90,7 +91,7 @@ def bca(score: float, samples: Floats, left_out: Floats, *, confidence: float = 
         confidence: Of the interval.
     """
     samples, left_out = samples[~np.isnan(samples)], left_out[~np.isnan(left_out)]
-    if samples.size == 0 or np.ptp(samples) == 0:
+    if samples.size == 0 or np.ptp(samples) < ROUNDING:
         return Interval(low=score, high=score)
     normal = NormalDist()
     below = float(np.mean(samples < score) + np.mean(samples == score) / 2)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Weights = NDArray[np.float32]  # how often pictures count: whole numbers, exact in float32 up to 16 million
+Weights = NDArray[np.float32]  # how much pictures count: 1 each, or as a bootstrap sample has them
 Predictions = NDArray[np.floating]  # (n, C) log-probabilities
 Groups = Sequence[Hashable]  # (n,), equal for pictures that belong together
 
