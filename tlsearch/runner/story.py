@@ -12,6 +12,7 @@ from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.records import EpochRecord, TrialRecord, TrialState
 from tlsearch.runner.budget import out_of_time, was_stopped, why_complete
+from tlsearch.runner.checking import Checking
 from tlsearch.runner.choosing import choose_best
 from tlsearch.runner.closing import Closing
 from tlsearch.runner.dispatch import POLL_S, Dispatcher, Watcher, job_id
@@ -148,6 +149,9 @@ class _Run:
         self._keeping = Keeping(setup.floors, store=store, study=setup.record)
         self._closing = Closing(setup, store=store, journal=journal, dispatcher=self._dispatcher)
         self._showing = Showing(setup, store=store, journal=journal, dispatcher=self._dispatcher)
+        self._checking = Checking(
+            setup, host=host, store=store, journal=journal, dispatcher=self._dispatcher, notice=self._notice
+        )
 
     def through(self, *, was_stopped: bool) -> str:
         """All of it, in order; returns why the search ended.
@@ -160,6 +164,8 @@ class _Run:
         self._notice(*self._host.notify_study_started(self._setup.record))
         with self._phase("features"):
             probe_scores = self._prepare()
+        with self._phase("data check"):
+            self._checking.keep()
         with self._phase("search"):
             self._dispatcher.take_over(was_stopped=was_stopped)
             why = self._search(probe_scores)
