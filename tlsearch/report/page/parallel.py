@@ -137,7 +137,7 @@ def _layout(axes: Sequence[Axis]) -> dict[str, Any]:
             "y": 1.08,
             "text": f"<b>{_two_lines(_spoken(axis.name))}</b>",
             "showarrow": False,
-            "xanchor": "left" if i == 0 else "center",
+            "xanchor": "center",
             "yanchor": "bottom",
             "font": {"size": 11},
         }
@@ -159,7 +159,7 @@ def _layout(axes: Sequence[Axis]) -> dict[str, Any]:
         for place, text in axis.ticks
     ]
     return {
-        "xaxis": {"visible": False, "range": [-0.12, last + 0.62], "fixedrange": True},
+        "xaxis": {"visible": False, "range": [-0.4, last + 0.62], "fixedrange": True},
         "yaxis": {"visible": False, "range": [-0.08, 1.24], "fixedrange": True},
         "shapes": rules,
         "annotations": [*names, *ticks],

@@ -47,7 +47,10 @@ function axis(given) {
   return { ...quiet, ticks: "", fixedrange: true, ...given, ...title };
 }
 
-function layout(figure) {
+const PAPER_PX = 640; // what A4 and Letter have between their margins
+let printing = false;
+
+function layout(figure, place) {
   const given = coloured(figure.layout);
   const narrow = innerWidth < 600;
   return {
@@ -62,6 +65,7 @@ function layout(figure) {
     legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", font: { color: colour("muted") } },
     margin: { l: narrow ? 40 : 52, r: 12, t: 12, b: 44 },
     height: figure.height,
+    width: printing ? Math.min(place.clientWidth, PAPER_PX) : undefined,
     ...given,
     xaxis: axis(given.xaxis),
     yaxis: axis(given.yaxis),
@@ -73,7 +77,7 @@ function draw(place) {
   const figure = data.charts[place.dataset.chart];
   const first = !place.dataset.drawn;
   place.dataset.drawn = "yes";
-  window.Plotly.react(place, coloured(figure.data), layout(figure), CONFIG);
+  window.Plotly.react(place, coloured(figure.data), layout(figure, place), CONFIG);
   if (first && figure.lights_up) lightUp(place);
 }
 
@@ -119,14 +123,15 @@ dark.addEventListener("change", () => {
   redraw();
 });
 
-// On paper everything is open, drawn and light.
+// On paper every chart is drawn, colours are light, and what it takes to repeat the study is open.
 
 let before = null;
 addEventListener("beforeprint", () => {
-  const closed = [...document.querySelectorAll("details:not([open])")];
+  const closed = [...document.querySelectorAll("#reproduce details:not([open])")];
   before = { theme: root.dataset.theme, closed };
   closed.forEach((details) => (details.open = true));
   root.dataset.theme = "light";
+  printing = true;
   charts.forEach(draw);
 });
 addEventListener("afterprint", () => {
@@ -135,6 +140,7 @@ addEventListener("afterprint", () => {
   if (before.theme === undefined) delete root.dataset.theme;
   else root.dataset.theme = before.theme;
   before = null;
+  printing = false;
   redraw();
 });
 
