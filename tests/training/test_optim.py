@@ -80,6 +80,18 @@ def test_every_step_is_that_of_torch(optimizer: Optimizer, decay: float, clip_no
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("optimizer", REFERENCES)
+def test_a_gradient_in_another_memory_layout_counts_the_same(optimizer: Optimizer) -> None:
+    def after_two_steps(layout: torch.memory_format) -> torch.Tensor:
+        parameter = nn.Parameter(parameters(0)[2].detach().to(memory_format=layout))
+        stepper = Stepper(optimizer, [Group(parameters=[parameter], learning_rate=0.1, weight_decay=0.1)], None)
+        for step in range(2):
+            stepper.step([gradients(step)[2].contiguous()], 1.0)
+        return parameter.detach()
+
+    torch.testing.assert_close(after_two_steps(torch.channels_last), after_two_steps(torch.contiguous_format))
+
+
 def test_decay_is_decoupled_from_the_gradient() -> None:
     parameter = nn.Parameter(torch.full((2, 2), 3.0))
     stepper = Stepper("adamw", [Group(parameters=[parameter], learning_rate=0.5, weight_decay=0.2)], None)

@@ -1,7 +1,9 @@
 """Optimizers as one step over a list of tensors.
 
 Written by hand because building the first `torch.optim` optimizer imports `torch._dynamo`, 2.9 s on two cores; a step
-here loads nothing. A test compares each with torch's own.
+here loads nothing. AdamW is torch's own fused kernel, which reads and writes each number once: of a hidden layer of 256
+a step takes a third of what one operation after another does, and five times less where the cores' cache is full. A
+test compares each with torch's own.
 """
 
 from collections.abc import Sequence
@@ -49,7 +51,7 @@ class Stepper:
         self.optimizer = optimizer
         self.groups = groups
         self.clip_norm = clip_norm
-        self.steps = 0
+        self._steps = torch.zeros((), device=groups[0].parameters[0].device if groups else None)
         for group in groups:
             group.second = [torch.zeros_like(p) for p in group.parameters] if optimizer != "sgd" else []
             group.first = [torch.zeros_like(p) for p in group.parameters] if optimizer != "rmsprop" else []
@@ -62,7 +64,7 @@ class Stepper:
     @torch.no_grad()
     def step(self, gradients: Sequence[torch.Tensor], scale: float) -> None:
         """Take one step; `scale` multiplies every learning rate (the schedule)."""
-        self.steps += 1
+        self._steps += 1
         grads = list(gradients)
         if self.clip_norm is not None:
             total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
@@ -75,28 +77,45 @@ class Stepper:
             start += len(group.parameters)
             rate = group.learning_rate * scale
             tensors = [p.data for p in group.parameters]
-            if group.weight_decay:
+            if group.weight_decay and self.optimizer != "adamw":  # whose own step decays
                 torch._foreach_mul_(tensors, 1 - rate * group.weight_decay)
-            _RULES[self.optimizer](group, tensors, own, rate, self.steps)
+            _RULES[self.optimizer](group, tensors, own, rate, self._steps)
 
 
-def _adamw(group: Group, tensors: list[torch.Tensor], grads: list[torch.Tensor], rate: float, steps: int) -> None:
-    torch._foreach_lerp_(group.first, grads, 1 - BETAS[0])
-    torch._foreach_mul_(group.second, BETAS[1])
-    torch._foreach_addcmul_(group.second, grads, grads, 1 - BETAS[1])
-    denominator = torch._foreach_sqrt(group.second)
-    torch._foreach_div_(denominator, (1 - BETAS[1] ** steps) ** 0.5)
-    torch._foreach_add_(denominator, EPS)
-    torch._foreach_addcdiv_(tensors, group.first, denominator, -rate / (1 - BETAS[0] ** steps))
+def _adamw(
+    group: Group, tensors: list[torch.Tensor], grads: list[torch.Tensor], rate: float, steps: torch.Tensor
+) -> None:
+    torch._fused_adamw_(
+        tensors,
+        [_laid_out(gradient, like) for gradient, like in zip(grads, tensors, strict=True)],
+        group.first,
+        group.second,
+        [],
+        [steps] * len(tensors),
+        lr=rate,
+        beta1=BETAS[0],
+        beta2=BETAS[1],
+        weight_decay=group.weight_decay,
+        eps=EPS,
+        amsgrad=False,
+        maximize=False,
+    )
 
 
-def _sgd(group: Group, tensors: list[torch.Tensor], grads: list[torch.Tensor], rate: float, steps: int) -> None:
+def _laid_out(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A gradient in its parameter's memory layout: the fused kernel goes through both without looking at strides."""
+    return gradient if gradient.stride() == like.stride() else torch.empty_like(like).copy_(gradient)
+
+
+def _sgd(group: Group, tensors: list[torch.Tensor], grads: list[torch.Tensor], rate: float, _: torch.Tensor) -> None:
     torch._foreach_mul_(group.first, MOMENTUM)
     torch._foreach_add_(group.first, grads)
     torch._foreach_add_(tensors, group.first, alpha=-rate)
 
 
-def _rmsprop(group: Group, tensors: list[torch.Tensor], grads: list[torch.Tensor], rate: float, steps: int) -> None:
+def _rmsprop(
+    group: Group, tensors: list[torch.Tensor], grads: list[torch.Tensor], rate: float, _: torch.Tensor
+) -> None:
     torch._foreach_mul_(group.second, RMSPROP_RHO)
     torch._foreach_addcmul_(group.second, grads, grads, 1 - RMSPROP_RHO)
     denominator = torch._foreach_sqrt(group.second)
