@@ -71,9 +71,10 @@ def believable(summary: Summary, words: Words, width: int) -> RenderableType | N
     found = summary.calibration
     if found is None:
         return None
-    told = [words.text(in_a_sentence(found)), Text(), _reliability(found), Text(), _errors(found)]
+    sentence = words.text(in_a_sentence(found))
     notes = [words.text(said, "dim") for said in remarks(found, words)]
-    return section("Whether its probabilities can be believed", *told, *notes)
+    title = "Whether its probabilities can be believed"
+    return section(title, sentence, Text(), _reliability(found), Text(), _errors(found), *notes)
 
 
 def _reliability(found: Calibration) -> Table:
