@@ -38,7 +38,6 @@ VALUES = SIDE_PX * SIDE_PX * 3
 GREY, CONTRAST = 128.0, 24.0  # a mixed feature of 0 and of 1 standard deviation, in pixel values
 WIDTHS = {"projection_16": 16, "projection_48": 48}  # features of each backbone: the narrow one loses some
 FEWEST = 12  # pictures of a class, and a tenth of them in a group at most: folds need groups to deal
-FRESH_BATCH = 1000
 
 Labels = NDArray[np.int64]
 Pixels = NDArray[np.uint8]  # (n, 8, 8, 3)
@@ -75,7 +74,7 @@ class World:
         share = rng.uniform(1, 8) ** -np.linspace(0, 1, classes)
         counts = np.maximum(np.round(pictures * share / share.sum()), FEWEST).astype(int)
         apart = rng.uniform(1.5, 5.0)  # of two classes on average, in standard deviations
-        mixed = np.linalg.qr(rng.normal(size=(VALUES, directions)))[0].T * np.sqrt(VALUES / directions)
+        upright = np.linalg.qr(rng.normal(size=(VALUES, directions)))[0].T
         return cls(
             number=number,
             counts=tuple(counts.tolist()),
@@ -83,7 +82,7 @@ class World:
             groups=str(rng.choice(["none", "within", "across"], p=[0.5, 0.25, 0.25])),
             group_size=float(rng.uniform(2, 8)),
             shared=float(rng.uniform(0.1, 0.5)),
-            mixing=mixed,
+            mixing=upright * np.sqrt(VALUES / directions),
         )
 
     def dataset(self) -> tuple[Pixels, Labels, Labels | None]:
@@ -157,9 +156,8 @@ def projection(width: int) -> Callable[[Params, int], Backbone]:
         weights = np.random.default_rng(width).normal(size=(width, 3, SIDE_PX, SIDE_PX)) / np.sqrt(VALUES)
         stage = nn.Conv2d(3, width, SIDE_PX)  # (N, 3, 8, 8) -> (N, width, 1, 1)
         scaled = weights * 255 / CONTRAST
-        with torch.no_grad():
-            stage.weight.copy_(torch.from_numpy(scaled))
-            stage.bias.copy_(torch.from_numpy(-scaled.sum(axis=(1, 2, 3)) * GREY / 255))
+        bias = -scaled.sum(axis=(1, 2, 3)) * GREY / 255
+        stage.load_state_dict({"weight": torch.from_numpy(scaled), "bias": torch.from_numpy(bias)})
         return Backbone(stages=[stage], pool=nn.Flatten(), feature_dim=width)
 
     return build
