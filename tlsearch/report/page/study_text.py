@@ -22,7 +22,18 @@ def _blocks(name: str, value: Json) -> Iterator[str]:
         yield from _table(f"[{name}]", value)
     else:
         for entry in value:
-            yield from _table(f"[[{name}]]", entry)
+            yield from _table(f"[[{name}]]", _said_once(entry))
+
+
+def _said_once(table: Mapping[str, Json]) -> Mapping[str, Json]:
+    """A baseline without what its phases or its `freeze_until` say as well, which a study file may not say twice."""
+    phases = table.get("phases") or ()
+    twice = {key for phase in phases for key in phase}
+    if table.get("freeze_until") is not None:
+        twice.add("unfrozen")
+        phases = [{key: value for key, value in phase.items() if key != "unfrozen"} for phase in phases]
+    once = {key: value for key, value in table.items() if key not in twice}
+    return {**once, "phases": phases} if phases else once
 
 
 def _table(header: str, table: Mapping[str, Json]) -> Iterator[str]:

@@ -56,7 +56,7 @@ def pictures(desk: Desk) -> Section:
         _doubts(desk),
         _enlarged(found),
         _converted(found),
-        _files("unreadable", found, "file", "skipped", "They cannot be read."),
+        _files("unreadable", found, "file", "skipped", "Not readable as pictures."),
         _files(
             "dropped",
             found,
