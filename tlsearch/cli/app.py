@@ -34,6 +34,11 @@ COMMANDS: Mapping[str, Entry] = {
     "diff": Entry(
         module="tlsearch.cli.diff", attribute="diff_command", help="Compare two studies or trials, picture by picture."
     ),
+    "data": Entry(
+        module="tlsearch.cli.data",
+        attribute="data_app",
+        help="Check pictures and labels before a study is made of them.",
+    ),
     "export-best": Entry(
         module="tlsearch.cli.export", attribute="export_command", help="Write the best model as verified files."
     ),

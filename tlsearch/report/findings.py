@@ -7,6 +7,7 @@ from statistics import median
 import numpy as np
 
 from tlsearch.records import Json, TrialRecord
+from tlsearch.report.data_check import DataCheck
 from tlsearch.report.entries import unfrozen
 from tlsearch.report.evidence import Evidence
 from tlsearch.report.lessons import (
@@ -46,6 +47,11 @@ def importance(evidence: Evidence) -> Importance | None:
         ),
         withheld=data["withheld"] or "",
     )
+
+
+def check(evidence: Evidence) -> DataCheck | None:
+    """What probes said of the data before the search."""
+    return DataCheck.from_json(json.loads(evidence.files["data_check"])) if "data_check" in evidence.files else None
 
 
 def depths(evidence: Evidence) -> tuple[DepthResponse, ...]:

@@ -5,6 +5,8 @@ from tlsearch.report.summary import summarise
 from tlsearch.report.values import Summary
 from tlsearch.store.store import Store
 
+STORED = ("importance", "data_check")  # files that a summary reads
+
 
 def load_summary(store: Store, study: str) -> Summary:
     """Everything a report may show of a stored study.
@@ -15,12 +17,12 @@ def load_summary(store: Store, study: str) -> Summary:
     record = store.study(study)
     if record is None:
         raise StoreError(f"the store has no study '{study}'")
-    importance = store.get_file(study, "importance")
+    files = {name: store.get_file(study, name) for name in STORED}
     return summarise(
         record,
         store.trials(study),
         store.confirmations(study),
         store.events(study),
         store.predictions(study),
-        {} if importance is None else {"importance": importance},
+        {name: data for name, data in files.items() if data is not None},
     )

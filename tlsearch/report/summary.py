@@ -32,7 +32,7 @@ def summarise(
         confirmations: Of the top trials.
         events: In order.
         predictions: Out-of-fold log-probabilities `(n, C)` of completed trials, by number; may load them lazily.
-        files: Small JSON texts that the run stored, by name: "importance".
+        files: Small JSON texts that the run stored, by name: "importance", "data_check".
     """
     evidence = Evidence(
         study=study,
@@ -53,6 +53,7 @@ def summarise(
         completed_backbones=tuple(sorted({str(trial.recipe["backbone"]) for trial in ranked})),
         left_out=tuple((str(one["name"]), str(one["why"])) for one in study.context.get("left_out", ())),
         best=best,
+        floors=verdict.floors(evidence),
         baselines=verdict.baselines(evidence),
         frozen_linear=verdict.frozen_linear(evidence),
         truth=verdict.truth(evidence),
@@ -63,6 +64,7 @@ def summarise(
         depths=findings.depths(evidence),
         answers=None if best is None else findings.answers(evidence, best.entry.trial),
         calibration=calibrated.calibration(evidence),
+        check=findings.check(evidence),
         seconds=findings.seconds(evidence),
         cache=findings.cache(evidence),
         failures=failures(evidence),
@@ -78,4 +80,5 @@ def _data(study: StudyRecord) -> DataSummary:
         folds=int(context["folds"]),
         notes=tuple(str(note) for note in context.get("notes", ())),
         findings=context.get("findings", {}),
+        skew=str(context.get("skew", "")),
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tlsearch.records import Json, TrialState
+from tlsearch.report.data_check import DataCheck
 from tlsearch.report.lessons import Answers, BackboneSummary, CacheSummary, DepthResponse, Failure, Importance
 from tlsearch.space import ParamValue
 from tlsearch.stats import Calibration, Difference, Interval, SelectionEstimate
@@ -200,6 +201,7 @@ class Summary:
         depths: By number of trained stages.
         answers: None without stored predictions of the best.
         calibration: Of the best's probabilities; None before a choice, or where there was too little to tell by.
+        check: What probes said of labels and of the amount of data; None where nothing was checked.
         seconds: By phase, in the order in which phases began.
         cache: None where nothing was told of it.
         failures: Most frequent first.
@@ -224,6 +226,7 @@ class Summary:
     depths: tuple[DepthResponse, ...]
     answers: Answers | None
     calibration: Calibration | None
+    check: DataCheck | None
     seconds: Mapping[str, float]
     cache: CacheSummary | None
     failures: tuple[Failure, ...]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -101,7 +102,7 @@ def set_up(
         for missing in chosen.left_out:
             notice(f"left out: backbone '{missing['name']}': {missing['why']}")
     dataset_cache = places.cache / "datasets" / config.data.source
-    dataset = _load_dataset(config, host, dataset_cache)
+    dataset = load_dataset(config, host, dataset_cache)
     data = prepare_data(
         config.data,
         dataset,
@@ -112,7 +113,7 @@ def set_up(
         progress=progress,
     )
     floors = read_floors(config, data.classes)
-    answer = answer_to_skew(config, data.findings.per_class)
+    answer = answer_to_skew(config, _sizes(data))
     if stored is None and answer.said:
         notice(answer.said)
     specs = [host.backbone(name) for name in chosen.backbones]
@@ -152,11 +153,23 @@ def _stored(store: Store, begun: StudyRecord | None, now: StudyRecord) -> StudyR
     return replace(begun, config=now.config, context=context)
 
 
-def _load_dataset(config: StudyConfig, host: PluginHost, cache: Path) -> Dataset:
+def load_dataset(config: StudyConfig, host: PluginHost, cache: Path) -> Dataset:
+    """What a study's dataset plugin finds; `cache` is a folder of its own.
+
+    Raises:
+        DataError: Where it finds nothing that can be used.
+        StoreError: Where the folder cannot be made.
+    """
     spec = host.dataset(config.data.source)
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
     return spec.load(spec.options(**config.data.options), cache)
+
+
+def _sizes(data: PreparedData) -> dict[str, int]:
+    """Development pictures of each class: a ready test part may be dealt otherwise, and is not learned from."""
+    counts = Counter(data.labels[index] for index in data.development)
+    return {name: counts[label] for label, name in enumerate(data.classes)}
 
 
 def _digest(value: Json) -> str:

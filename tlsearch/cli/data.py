@@ -1,0 +1,129 @@
+"""`tlsearch data check`: what is wrong or odd with pictures, before a study is made of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from tlsearch.cli.app import make_app
+from tlsearch.cli.output import err, line, out, print_json
+from tlsearch.cli.studies import find_study
+from tlsearch.errors import StoreError, UnknownNameError
+from tlsearch.execution.local import LocalExecutor
+from tlsearch.host import PluginHost
+from tlsearch.hubs import Hubs
+from tlsearch.paths import DATABASE, cache_root
+from tlsearch.report.survey import Survey, render_survey
+from tlsearch.report.text import number
+from tlsearch.runner import Places
+from tlsearch.runner.survey import survey
+from tlsearch.store.store import Store
+from tlsearch.study import StudyConfig, check_study, config_from_json, load_study
+from tlsearch.text import safe
+from tlsearch.work import Progress, WorkerContext
+
+REFERENCE = "efficientnet_lite0"  # looks at a folder: its weights come with the installation
+CHECK_FAILED = 5  # the exit code of a check that did not pass
+
+data_app = make_app(no_args_is_help=True)
+
+
+@data_app.callback()
+def _data() -> None:
+    """Look at pictures before a study is made of them."""
+
+
+@data_app.command("check")
+def check_command(
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER|STUDY", help="A folder with one sub-folder a class, a study file, or a name under runs/."
+        ),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with complete lists.")] = False,
+    plugins: Annotated[
+        list[Path] | None, typer.Option("--plugin", metavar="FILE", help="A plugin file to load as well.")
+    ] = None,
+) -> None:
+    """Find unreadable, odd and equal pictures, labels that look wrong, and whether more pictures would help.
+
+    Looks at every picture, and changes nothing; features that it computes are kept in the cache. Ends with exit code 5
+    where something keeps a study from running on the pictures, such as one picture in two classes, and with 2 where
+    there is nothing to look at.
+    """
+    files = tuple(file.resolve() for file in plugins or ())
+    host = PluginHost.load(files=files)
+    config = _study(place, host)
+    with TemporaryDirectory(prefix="tlsearch-") as folder:
+        found = _survey(config, host, Places(folder=Path(folder), cache=cache_root(), plugins=files))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        render_survey(found, out())
+    if found.faults:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _study(place: str, host: PluginHost) -> StudyConfig:
+    """The study that is named; of a folder of photos, one that looks at it with a network that is always there."""
+    path = Path(place)
+    if place.endswith(".toml"):
+        return load_study(path, host=host)
+    if path.is_dir() and not (path / DATABASE).is_file():
+        raw = {
+            "study": {"name": path.resolve().name or "photos"},
+            "data": {"source": "folder", "path": place},
+            "backbones": [{"name": REFERENCE}],
+        }
+        return check_study(raw, place, host)
+    return _stored(path, place)
+
+
+def _stored(path: Path, place: str) -> StudyConfig:
+    database = path / DATABASE
+    try:
+        found = find_study(None, f"sqlite:///{database}") if database.is_file() else find_study(place)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{safe(place)} is no folder, and {error.message}", hint=error.hint) from None
+    with Store.open(found.store, readonly=True) as opened:
+        record = opened.study(found.name)
+    if record is None:
+        raise StoreError(f"the store has no study '{found.name}'")
+    return config_from_json(record.config)
+
+
+def _survey(config: StudyConfig, host: PluginHost, places: Places) -> Survey:
+    """The survey, with a line on the terminal that says what is in work."""
+
+    def workers(contexts: Sequence[WorkerContext]) -> LocalExecutor:
+        logs = places.cache / "logs"  # an error names them, when the run's folder is gone
+        return LocalExecutor(contexts, results=places.folder / "results", logs=logs)
+
+    console = err()
+    with console.status(Text("looking for pictures")) as status:
+
+        def shown(text: str, done: int, total: int) -> None:
+            status.update(line(f"{text}: {number(done)} of {number(total)}" if total > 1 else text))
+
+        def working(progress: Progress) -> None:
+            shown(progress.text, progress.done, progress.total)
+
+        return survey(
+            config,
+            host=host,
+            places=places,
+            hubs=Hubs(notice=lambda text: _note(console, text)),
+            make_executor=workers,
+            notice=lambda text: _note(console, text),
+            decoding=shown,
+            working=working,
+        )
+
+
+def _note(console: Console, text: str) -> None:
+    console.print(line(("note: ", "bold"), text), soft_wrap=True)

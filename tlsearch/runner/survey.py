@@ -1,0 +1,221 @@
+"""Surveys pictures before a study is made of them: every fault at once, what is odd, wrong labels, and the amount."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tlsearch.data import check, source
+from tlsearch.data.pixels import PixelStore, ProgressCallback
+from tlsearch.data.sides import Labelled, choose_sides
+from tlsearch.data.split import group_keys
+from tlsearch.devices import choose_devices, cpu_threads
+from tlsearch.errors import DataError
+from tlsearch.execution.executor import Executor
+from tlsearch.host import PluginHost
+from tlsearch.hubs import Hubs
+from tlsearch.records import Json, TrialState
+from tlsearch.report.survey import DataFault, Survey
+from tlsearch.runner.checking import check_job, named
+from tlsearch.runner.chosen import Chosen, choose_backbones, kept_px
+from tlsearch.runner.errand import run_errand
+from tlsearch.runner.setup import Places, load_dataset
+from tlsearch.runner.skew import answer_to_skew
+from tlsearch.specs import Dataset
+from tlsearch.study import DataTable, StudyConfig
+from tlsearch.work import Progress, WorkerContext
+
+
+@dataclass(kw_only=True)
+class _Looked:
+    """Decoded pictures with what is wrong with them; every list has one entry a picture, but `readable`."""
+
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    labels: tuple[int, ...]
+    keys: tuple[str, ...]
+    store: PixelStore
+    readable: list[int]
+    findings: dict[str, Json]
+    faults: list[DataFault] = field(default_factory=list)
+
+    def per_class(self) -> dict[str, int]:
+        counts = Counter(self.labels[index] for index in self.readable)
+        return {name: counts[label] for label, name in enumerate(self.classes)}
+
+
+def survey(
+    config: StudyConfig,
+    *,
+    host: PluginHost,
+    places: Places,
+    hubs: Hubs,
+    make_executor: Callable[[Sequence[WorkerContext]], Executor],
+    notice: Callable[[str], None],
+    decoding: ProgressCallback | None = None,
+    working: Callable[[Progress], None],
+) -> Survey:
+    """Look at every picture of a study's data, with the networks that the study lists. Nothing of it is stored.
+
+    Args:
+        config: The study; its holdout is looked at too, for a wrong label there is wrong as well.
+        host: With its plugins.
+        places: Where files are kept.
+        hubs: The run's.
+        make_executor: Starts workers, one a context.
+        notice: Told what a person must not miss.
+        decoding: Told what is done with how many pictures of how many.
+        working: Told what the worker does.
+
+    Raises:
+        DataError: Where there is nothing to look at: no folder, no pictures, one class.
+        WeightsError: Where no network can be had.
+    """
+    chosen = choose_backbones(config, None, host=host, cache=places.cache, hubs=hubs)
+    for missing in chosen.left_out:
+        notice(f"left out: backbone '{missing['name']}': {missing['why']}")
+    dataset = load_dataset(config, host, places.cache / "datasets" / config.data.source)
+    shorter_px = kept_px(config, None, chosen)
+    looked = _look(config.data, dataset, shorter_px=shorter_px, cache_dir=places.cache / "pixels", progress=decoding)
+    per_class = looked.per_class()
+    metric = answer_to_skew(config, per_class).metric if min(per_class.values()) else "accuracy"
+    checked, unchecked = None, _too_little(looked)
+    if not unchecked:
+        context = _context(config, looked, chosen, metric, host, places)
+        checked, unchecked = _checked(context, looked, host, make_executor, working)
+    return Survey(
+        root=dataset.root,
+        metric=metric,
+        per_class=per_class,
+        findings=looked.findings,
+        faults=tuple(looked.faults),
+        check=checked,
+        unchecked=unchecked,
+    )
+
+
+def _look(
+    config: DataTable, dataset: Dataset, *, shorter_px: int, cache_dir: Path, progress: ProgressCallback | None
+) -> _Looked:
+    """Decode everything, and collect every fault that `prepare_data` would stop at."""
+    source.check_dataset(dataset)
+    classes = tuple(source.valid_text(name) for name in dataset.classes)
+    files = source.relative_names(dataset)
+    labels = tuple(image.label for image in dataset.images)
+    names = source.group_names(dataset, files, config.group_by)
+    parts = source.ready_parts(dataset)
+    store = PixelStore.build([image.path for image in dataset.images], shorter_px, cache_dir, progress)
+    readable = [index for index in range(len(files)) if index not in store.failures]
+    keys = group_keys([digest or name for digest, name in zip(store.hashes, files, strict=True)], names)
+    looked = _Looked(
+        classes=classes,
+        files=files,
+        labels=labels,
+        keys=keys,
+        store=store,
+        readable=readable,
+        findings=_findings(dataset, store, files, labels, readable),
+    )
+    with _noted(looked.faults):
+        listing = cache_dir / "unreadable.txt"
+        check.unreadable(store, files, labels, classes, config.bad_images, listing)
+    with _noted(looked.faults):
+        check.duplicates(store.hashes, files, labels, classes, readable)
+    dropped: frozenset[int] = frozenset()
+    with _noted(looked.faults):
+        dropped = check.leaking(keys, parts, files, readable, config.leaks) if parts else dropped
+    with _noted(looked.faults):
+        used = [index for index in readable if index not in dropped]
+        labelled = Labelled(classes=classes, labels=labels, keys=keys, parts=parts, used=used)
+        choose_sides(labelled, config, seed=0, repeats=0)
+    return looked
+
+
+@contextmanager
+def _noted(faults: list[DataFault]) -> Iterator[None]:
+    """Add what is refused, and the way out."""
+    try:
+        yield
+    except DataError as error:
+        faults.append(DataFault(message=error.message, hint=error.hint or ""))
+
+
+def _findings(
+    dataset: Dataset, store: PixelStore, files: Sequence[str], labels: Sequence[int], readable: Sequence[int]
+) -> dict[str, Json]:
+    alike: dict[str, list[int]] = defaultdict(list)
+    for index in readable:
+        alike[store.hashes[index]].append(index)
+    equal = [linked for linked in alike.values() if len(linked) > 1]
+    return {
+        "images": len(files),
+        "ignored": [source.valid_text(name) for name in dataset.ignored],
+        "unreadable": {files[index]: reason for index, reason in sorted(store.failures.items())},
+        "conversions": dict(sorted(Counter(rule for index in readable for rule in store.rules[index]).items())),
+        "enlarged": sum(min(store.sizes[index]) < store.shorter_px for index in readable),
+        "duplicates": [_named(linked, files) for linked in equal if len({labels[index] for index in linked}) == 1],
+        "conflicts": [_named(linked, files) for linked in equal if len({labels[index] for index in linked}) > 1],
+    }
+
+
+def _named(linked: Sequence[int], files: Sequence[str]) -> list[str]:
+    return [files[index] for index in linked]
+
+
+def _too_little(looked: _Looked) -> str:
+    """Why a probe would say nothing; "" where it can."""
+    keys: dict[int, set[str]] = defaultdict(set)
+    for index in looked.readable:
+        keys[looked.labels[index]].add(looked.keys[index])
+    small = [name for label, name in enumerate(looked.classes) if len(keys[label]) < 2]
+    return f"class '{small[0]}' has fewer than two pictures that can be told apart" if small else ""
+
+
+def _context(
+    config: StudyConfig, looked: _Looked, chosen: Chosen, metric: str, host: PluginHost, places: Places
+) -> WorkerContext:
+    """One worker that knows every readable picture, and no holdout."""
+    return WorkerContext(
+        study=config.study.name,
+        seed=config.study.seed,
+        metric=metric,
+        classes=looked.classes,
+        pixels=str(looked.store.folder),
+        pixels_digest=looked.store.digest,
+        labels=looked.labels,
+        development=tuple(looked.readable),
+        holdout=(),
+        folds=((0,) * len(looked.readable),),
+        backbones=chosen.backbones,
+        augments=("none",),
+        views=1,
+        unfrozen=(0,),
+        device=choose_devices(config.run.devices)[0],
+        threads=cpu_threads(),
+        cache=str(places.cache),
+        cache_bytes=int(config.run.cache_gb * 1e9),
+        models=str(places.folder / "models"),
+        deterministic=config.run.deterministic,
+        plugins=tuple(str(file) for file in places.plugins),
+        versions=host.versions(),
+        dataset={},
+    )
+
+
+def _checked(
+    context: WorkerContext,
+    looked: _Looked,
+    host: PluginHost,
+    make_executor: Callable[[Sequence[WorkerContext]], Executor],
+    working: Callable[[Progress], None],
+) -> tuple[Mapping[str, Json] | None, str]:
+    """What probes say, or why they say nothing."""
+    networks = list(context.backbones)
+    job = check_job(host, networks, [looked.keys[index] for index in looked.readable])
+    result = run_errand(job, context, make_executor=make_executor, progress=working)
+    if result.state is not TrialState.COMPLETED:
+        return None, result.detail
+    files = [looked.files[index] for index in looked.readable]
+    told = named(result.extras, networks=networks, classes=looked.classes, files=files, metric=context.metric)
+    return told, ""
