@@ -53,6 +53,13 @@ def test_five_equal_candidates_are_seldom_told_apart() -> None:
     assert whole >= 34
 
 
+def test_a_difference_that_other_folds_and_seeds_turn_around_tells_nothing_apart() -> None:
+    models, labels = pictures(3000, 0.90, 0.87, 0.87, 0.90, 0.87, 0.87, 0.80, 0.87, 0.92)
+    now, stable, turned = [[one] for one in models[:3]], models[3:6], models[6:]
+    assert cannot_tell_apart(now, labels, "accuracy", before=stable) == (0,)
+    assert cannot_tell_apart(now, labels, "accuracy", before=turned) == (0, 1, 2)
+
+
 def test_a_much_worse_candidate_is_told_apart() -> None:
     models, labels = pictures(400, 0.9, 0.6, 0.89)
     assert cannot_tell_apart([[one] for one in models], labels, "balanced_accuracy") == (0, 2)

@@ -66,7 +66,8 @@ def choose_best(setup: Setup, store: Store) -> Choice:
     confirmed = [record for record in best if record.number in again] or best[:1]
     top = keeping.still(confirmed, again)
     fair = [[again.get(record.number, everyone[record.number])] for record in top]
-    alike = cannot_tell_apart(fair, labels, metric, groups=groups, seed=seed)
+    before = [everyone[record.number] for record in top]
+    alike = cannot_tell_apart(fair, labels, metric, before=before, groups=groups, seed=seed)
     named = choose([_candidate(record) for record in top], alike)
     winner = by_number[named.trial]
     calibration = _calibration(setup, everyone[winner.number])

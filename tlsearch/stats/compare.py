@@ -119,6 +119,7 @@ def cannot_tell_apart(
     labels: ArrayLike,
     metric: str,
     *,
+    before: Sequence[Predictions] = (),
     groups: Groups | None = None,
     repeats: int = 2000,
     seed: int = 0,
@@ -127,13 +128,16 @@ def cannot_tell_apart(
 
     Every pairwise difference is studentised over a paired bootstrap, and the largest of them in each sample
     sets the bar, since five candidates are ten chances to find a difference that is none (max-t: Westfall and
-    Young 1993, "Resampling-based multiple testing", ch. 2).
+    Young 1993, "Resampling-based multiple testing", ch. 2). Pictures are not all that could have been other: where the
+    candidates' earlier scores are given, what folds and seeds changed about them beyond what the pictures explain is
+    drawn into each sample (that such variance must enter a comparison: Bouthillier et al. 2021, arXiv:2103.03098).
 
     Args:
         predictions: For each candidate the `(n, C)` log-probabilities of each of its repeats, over which
             scores are averaged. The fair repeats are those that took no part in choosing the candidates.
         labels: `(n,)`.
         metric: As in `score`.
+        before: `(K, n, C)`: what each candidate predicted when it was chosen, with other folds and seeds.
         groups: `(n,)`, of pictures that belong together.
         repeats: Bootstrap samples.
         seed: Of the samples.
@@ -141,10 +145,16 @@ def cannot_tell_apart(
     Returns:
         Indices into `predictions`, ascending, the best one's included.
     """
-    outcomes, groups = Outcomes.of([one for each in predictions for one in each], labels).seen(groups)
-    mean = _mean_over_repeats([len(each) for each in predictions])  # (K * R, K)
-    drawn = _resampled(metric, outcomes, groups=groups, repeats=repeats, seed=seed) @ mean
-    scores = plain_scores(metric, outcomes) @ mean  # (K,)
+    counts = [len(each) for each in predictions]
+    fair = [one for each in predictions for one in each]
+    outcomes, groups = Outcomes.of([*fair, *before], labels).seen(groups)
+    mean = _mean_over_repeats(counts)  # (K * R, K)
+    every = _resampled(metric, outcomes, groups=groups, repeats=repeats, seed=seed)
+    plain = plain_scores(metric, outcomes)
+    drawn, scores = every[:, : len(fair)] @ mean, plain[: len(fair)] @ mean  # (B, K), (K,)
+    if len(before) > 1:
+        unseen = _unexplained(plain[len(fair) :] - scores, every[:, len(fair) :] - drawn) / np.array(counts)
+        drawn = drawn + np.random.default_rng(seed).normal(size=drawn.shape) * np.sqrt(unseen)
     gaps = scores[:, None] - scores  # (K, K)
     noise = drawn[:, :, None] - drawn[:, None, :] - gaps  # (B, K, K)
     spread = noise.std(axis=0)
@@ -173,6 +183,16 @@ def _resampled(metric: str, outcomes: Outcomes, *, groups: Groups | None, repeat
     drawn = np.concatenate([weighted_scores(metric, outcomes, weights) for weights in chunks])  # (B, T)
     known: Floats = drawn[~np.isnan(drawn).any(axis=1)]
     return known
+
+
+def _unexplained(changes: Floats, drawn: Floats) -> float:
+    """The variance of a score over folds and seeds that resampling pictures does not show.
+
+    Args:
+        changes: `(K,)`: by how much each candidate's score differs between two partitions.
+        drawn: `(B, K)`: the same in each sample.
+    """
+    return max(0.0, float(changes.var(ddof=1) - drawn.var(axis=0, ddof=1).mean())) / 2
 
 
 def _mean_over_repeats(counts: Sequence[int]) -> Floats:
