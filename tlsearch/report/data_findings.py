@@ -52,7 +52,7 @@ def nearly_equal(findings: Mapping[str, Json], words: Words, width: int) -> Rend
         names = (_file(file, words, width) for file in pair["files"])
         found.add_row(*names, f"{100 * float(pair['likeness']):.1f} %")
     two = [pair for pair in pairs if not _one_label(pair)]
-    said = [_more_of(len(pairs), words)]
+    said = _rest(len(pairs), words)
     if two:
         noun = "pair stands" if len(two) == 1 else "pairs stand"
         said.insert(0, words.text(f"{len(two)} {noun} under two labels, and come first: one of each may be wrong."))
@@ -92,7 +92,7 @@ def doubts(check: DataCheck, words: Words, width: int) -> RenderableType | None:
         "dim",
     )
     title = plural(len(check.doubts), "label worth a second look", "labels worth a second look")
-    return section(title, found, said, _more_of(len(check.doubts), words))
+    return section(title, found, said, *_rest(len(check.doubts), words))
 
 
 def more_pictures(learning: LearningCurve, words: Words) -> RenderableType:
@@ -117,8 +117,8 @@ def _file(name: str, words: Words, width: int) -> Text:
     return words.name(name, longest=60 if width >= ROOMY else 36)
 
 
-def _more_of(count: int, words: Words) -> Text:
-    return words.text(f"{number(count - SHOWN)} more: --json lists them." if count > SHOWN else "", "dim")
+def _rest(count: int, words: Words) -> list[Text]:
+    return [words.text(f"{number(count - SHOWN)} more: --json lists them.", "dim")] if count > SHOWN else []
 
 
 def _count(found: Json) -> int:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.rule import Rule
-from rich.text import Text
 
 from tlsearch.records import Json
 from tlsearch.report.charts import bar
@@ -115,13 +114,11 @@ def _classes(per_class: Mapping[str, int], words: Words) -> RenderableType:
     for name, count in list(per_class.items())[:CLASSES_SHOWN]:
         drawn = bar(count / max(most, 1), BAR, ascii_only=words.ascii_only)
         found.add_row(words.name(name, longest=24), number(count), drawn)
-    said = Text()
-    if least and most > SKEWED * least:
-        said = words.text(
-            f"The largest class has {most / least:.1f} times the pictures of the smallest: a study scores by balanced "
-            "accuracy then, for which every class counts alike."
-        )
-    return section("Classes", found, said)
+    skewed = (
+        f"The largest class has {most / max(least, 1):.1f} times the pictures of the smallest: unless its file says "
+        "otherwise, a study scores by balanced accuracy then, for which every class counts alike."
+    )
+    return section("Classes", found, *([words.text(skewed)] if most > SKEWED * least else []))
 
 
 def _listed(title: str, entries: Sequence[str], words: Words) -> RenderableType | None:

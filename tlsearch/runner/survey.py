@@ -28,8 +28,19 @@ from tlsearch.work import Progress, WorkerContext
 
 
 @dataclass(kw_only=True)
-class _Looked:
-    """Decoded pictures with what is wrong with them; every list has one entry a picture, but `readable`."""
+class Looked:
+    """Decoded pictures with what is wrong with them; indices point into `files`, `labels`, `keys` and `store` alike.
+
+    Args:
+        classes: Names in label order.
+        files: Names below the dataset's root.
+        labels: One a file.
+        keys: Pictures with equal keys belong together.
+        store: The decoded pictures.
+        readable: Indices of those that could be decoded, ascending.
+        findings: What is odd, by name.
+        faults: What keeps a study from running.
+    """
 
     classes: tuple[str, ...]
     files: tuple[str, ...]
@@ -41,6 +52,7 @@ class _Looked:
     faults: list[DataFault] = field(default_factory=list)
 
     def per_class(self) -> dict[str, int]:
+        """Readable pictures of each class."""
         counts = Counter(self.labels[index] for index in self.readable)
         return {name: counts[label] for label, name in enumerate(self.classes)}
 
@@ -77,12 +89,12 @@ def survey(
         notice(f"left out: backbone '{missing['name']}': {missing['why']}")
     dataset = load_dataset(config, host, places.cache / "datasets" / config.data.source)
     shorter_px = kept_px(config, None, chosen)
-    looked = _look(config.data, dataset, shorter_px=shorter_px, cache_dir=places.cache / "pixels", progress=decoding)
+    looked = look_at(config.data, dataset, shorter_px=shorter_px, cache_dir=places.cache / "pixels", progress=decoding)
     per_class = looked.per_class()
     metric = answer_to_skew(config, per_class).metric if min(per_class.values()) else "accuracy"
     checked, unchecked = None, _too_little(looked)
     if not unchecked:
-        context = _context(config, looked, chosen, metric, host, places)
+        context = check_context(config, looked, chosen, metric, host, places)
         checked, unchecked = _checked(context, looked, host, make_executor, working)
     return Survey(
         root=dataset.root,
@@ -95,10 +107,21 @@ def survey(
     )
 
 
-def _look(
+def look_at(
     config: DataTable, dataset: Dataset, *, shorter_px: int, cache_dir: Path, progress: ProgressCallback | None
-) -> _Looked:
-    """Decode everything, and collect every fault that `prepare_data` would stop at."""
+) -> Looked:
+    """Decode everything, and collect every fault that `prepare_data` would stop at, and with it a study.
+
+    Args:
+        config: The engine's own keys of `[data]`.
+        dataset: What the plugin found.
+        shorter_px: At which pictures are kept.
+        cache_dir: Where decoded pictures are kept for all studies.
+        progress: Told what is done with how many pictures of how many.
+
+    Raises:
+        DataError: Where there is nothing to look at.
+    """
     source.check_dataset(dataset)
     classes = tuple(source.valid_text(name) for name in dataset.classes)
     files = source.relative_names(dataset)
@@ -108,7 +131,7 @@ def _look(
     store = PixelStore.build([image.path for image in dataset.images], shorter_px, cache_dir, progress)
     readable = [index for index in range(len(files)) if index not in store.failures]
     keys = group_keys([digest or name for digest, name in zip(store.hashes, files, strict=True)], names)
-    looked = _Looked(
+    looked = Looked(
         classes=classes,
         files=files,
         labels=labels,
@@ -163,7 +186,7 @@ def _named(linked: Sequence[int], files: Sequence[str]) -> list[str]:
     return [files[index] for index in linked]
 
 
-def _too_little(looked: _Looked) -> str:
+def _too_little(looked: Looked) -> str:
     """Why a probe would say nothing; "" where it can."""
     keys: dict[int, set[str]] = defaultdict(set)
     for index in looked.readable:
@@ -172,10 +195,10 @@ def _too_little(looked: _Looked) -> str:
     return f"class '{small[0]}' has fewer than two pictures that can be told apart" if small else ""
 
 
-def _context(
-    config: StudyConfig, looked: _Looked, chosen: Chosen, metric: str, host: PluginHost, places: Places
+def check_context(
+    config: StudyConfig, looked: Looked, chosen: Chosen, metric: str, host: PluginHost, places: Places
 ) -> WorkerContext:
-    """One worker that knows every readable picture, and no holdout."""
+    """What one worker is told: every readable picture, and no holdout."""
     return WorkerContext(
         study=config.study.name,
         seed=config.study.seed,
@@ -205,7 +228,7 @@ def _context(
 
 def _checked(
     context: WorkerContext,
-    looked: _Looked,
+    looked: Looked,
     host: PluginHost,
     make_executor: Callable[[Sequence[WorkerContext]], Executor],
     working: Callable[[Progress], None],

@@ -50,7 +50,9 @@ def suspicion_order(log_probs: Predictions, labels: ArrayLike) -> Integers:
 
 
 def suspects(log_probs: Predictions, labels: ArrayLike, *, most: int) -> tuple[Suspect, ...]:
-    """The pictures that look more like another class than like their own, the most suspicious first.
+    """The pictures that look like another class as much as that class's own pictures do, the most suspicious first.
+
+    "As much" is the mean self-confidence of a class: the threshold of the paper's confident joint.
 
     Args:
         log_probs: As for `suspicion_order`.
@@ -59,6 +61,8 @@ def suspects(log_probs: Predictions, labels: ArrayLike, *, most: int) -> tuple[S
     """
     truth = np.asarray(labels, dtype=np.int64)
     own, suggested, other = _own_and_best_other(log_probs, truth)
+    usual = [own[truth == c].mean() if (truth == c).any() else np.inf for c in range(log_probs.shape[1])]
+    likely = (other > own) & (other >= np.array(usual)[suggested])
     order = suspicion_order(log_probs, truth)
     return tuple(
         Suspect(
@@ -68,7 +72,7 @@ def suspects(log_probs: Predictions, labels: ArrayLike, *, most: int) -> tuple[S
             probability=float(own[row]),
             sure=float(other[row]),
         )
-        for row in order[own[order] < other[order]][:most].tolist()
+        for row in order[likely[order]][:most].tolist()
     )
 
 
