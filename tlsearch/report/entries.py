@@ -99,6 +99,7 @@ def _written(recipe: Recipe) -> Mapping[str, Json]:
         "optimizer": recipe.optimizer,
         "weight_decay": recipe.weight_decay,
         "label_smoothing": recipe.label_smoothing,
+        "imbalance": recipe.imbalance,
         "augment": recipe.augment,
         **{f"{recipe.head}.{key}": value for key, value in recipe.head_params.items()},
     }

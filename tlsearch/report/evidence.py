@@ -16,6 +16,7 @@ from tlsearch.records import (
     TrialState,
 )
 from tlsearch.stats import Interval, score_interval
+from tlsearch.stats.floors import admitted, floors_of, shortfalls, violation
 
 COMPETITORS = 200  # the best of thousands decide; the rest never win a bootstrap sample
 
@@ -79,9 +80,18 @@ class Evidence:
         """Ranked trials that were searched: those that could win."""
         return [trial for trial in self.ranked() if trial.kind is not TrialKind.BASELINE]
 
+    def admitted(self) -> list[TrialRecord]:
+        """Searched trials that may be named best: all, or where the study has floors those that keep them."""
+        floors = floors_of(self.study.config.get("constraints", {}), self.study.context["classes"])
+        known = [trial for trial in self.searched() if trial.number in self.predictions]
+        if not floors or not known:
+            return self.searched()
+        missed = [violation(shortfalls(floors, self.predictions[trial.number], self.labels)) for trial in known]
+        return [known[place] for place in admitted(missed, [trial.score or 0.0 for trial in known])]
+
     def competitors(self) -> list[NDArray[np.float32]]:
         """Predictions of the trials that could win, best first."""
-        best = self.searched()[:COMPETITORS]
+        best = self.admitted()[:COMPETITORS]
         return [self.predictions[trial.number] for trial in best if trial.number in self.predictions]
 
     def interval(self, trial: TrialRecord) -> Interval | None:

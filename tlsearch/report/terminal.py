@@ -1,21 +1,22 @@
 """A summary on a terminal: first what a person wants to know, then what it rests on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from tlsearch.records import Json
-from tlsearch.report import calibrated, details, results
+from tlsearch.report import calibrated, data_findings, details, results
+from tlsearch.report.floors import floors, not_kept
 from tlsearch.report.headline import headline, others_alike
-from tlsearch.report.text import Words, number, plural
+from tlsearch.report.text import Words, plural
 from tlsearch.report.values import Summary
 
 Section = Callable[[Summary, Words, int], RenderableType | None]  # None where there is nothing to tell
 
 SECTIONS: tuple[Section, ...] = (
     results.how_sure,
+    floors,
     results.baselines,
     results.leaderboard,
     results.networks,
@@ -24,17 +25,11 @@ SECTIONS: tuple[Section, ...] = (
     details.classes,
     details.mistakes,
     calibrated.believable,
+    data_findings.labels,
+    data_findings.alike,
+    data_findings.amount,
     details.time,
     details.failures,
-)
-
-
-FINDINGS = (
-    ("unreadable", "file", "files", "could not be read and were skipped"),
-    ("dropped", "picture", "pictures", "left out, since an equal one is held out"),
-    ("duplicates", "set", "sets", "of equal pictures, each kept on one side of every split"),
-    ("enlarged", "picture", "pictures", "smaller than the largest network's input, and enlarged"),
-    ("ignored", "file", "files", "ignored: hidden, or no picture by name"),
 )
 
 
@@ -53,6 +48,8 @@ def render(summary: Summary, console: Console, *, sections: Sequence[Section] = 
     console.print(words.text(compared))
     if summary.best is not None and (alike := others_alike(summary.best, words)):
         console.print(words.text(alike))
+    if missed := not_kept(summary):
+        console.print(words.text(missed, "bold yellow"))
     console.print()
     for line in _notices(summary, words):
         console.print(line)
@@ -65,9 +62,10 @@ def render(summary: Summary, console: Console, *, sections: Sequence[Section] = 
 
 def _notices(summary: Summary, words: Words) -> list[Text]:
     """What was searched, what must be known about the data, and what is missing."""
-    lines = [words.text(_what_was_searched(summary))]
+    lines = [words.text(what_was_searched(summary))]
+    lines += [words.text(summary.data.skew)] if summary.data.skew else []
     lines += [words.text(note, "yellow") for note in summary.data.notes]
-    lines += [words.text(found) for found in _found_in_the_data(summary.data.findings)]
+    lines += [words.text(found) for found in data_findings.in_sentences(summary.data.findings)]
     for name, why in summary.left_out:
         said = words.text("Left out: ", "bold yellow")
         said.append_text(words.name(name))
@@ -76,17 +74,8 @@ def _notices(summary: Summary, words: Words) -> list[Text]:
     return lines
 
 
-def _found_in_the_data(findings: Mapping[str, Json]) -> list[str]:
-    """What a person should know of pictures that were skipped, dropped, tied together, changed or ignored."""
-    counts = {name: _count(value) for name, value in findings.items()}
-    found = [f"{plural(counts[name], one, many)} {said}." for name, one, many, said in FINDINGS if counts.get(name)]
-    if converted := findings.get("conversions"):
-        by_rule = ", ".join(f"{number(count)} {rule}" for rule, count in sorted(converted.items()))
-        found.append(f"Pictures converted: {by_rule}.")
-    return found
-
-
-def _what_was_searched(summary: Summary) -> str:
+def what_was_searched(summary: Summary) -> str:
+    """How many trials ended in which way, on how many pictures, in a sentence or two."""
     counts, data = summary.trials, summary.data
     of = f" of {counts.budget}" if counts.budget is not None else ""
     others = [
@@ -101,7 +90,3 @@ def _what_was_searched(summary: Summary) -> str:
         f"{counts.failed} failed{beside}. {plural(data.development, 'picture')} of "
         f"{plural(len(data.classes), 'class', 'classes')} scored in {folds}, {data.holdout} kept back."
     )
-
-
-def _count(found: Json) -> int:
-    return len(found) if isinstance(found, list | tuple | dict) else int(found)

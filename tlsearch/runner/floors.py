@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tlsearch.errors import Fault, StudyFileError
 from tlsearch.records import StudyRecord, TrialRecord, TrialState
-from tlsearch.stats.floors import Floor, Reached, floors_of, reached, shortfalls, violation
+from tlsearch.stats.floors import Floor, Reached, admitted, floors_of, reached, shortfalls, violation
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig
 from tlsearch.text import did_you_mean
@@ -73,8 +73,8 @@ class Keeping:
         if not self.floors or not done:
             return list(records)
         missed = self.missed(done)
-        keeping = [record for record in done if violation(missed[record.number]) == 0]
-        return keeping or [min(done, key=lambda r: (violation(missed[r.number]), -(r.score or 0.0), r.number))]
+        places = admitted([violation(missed[r.number]) for r in done], [r.score or 0.0 for r in done])
+        return [done[place] for place in places]
 
     def still(self, records: Sequence[TrialRecord], again: Predictions) -> list[TrialRecord]:
         """Of confirmed trials, those that keep all floors with other folds as well; all where none does."""

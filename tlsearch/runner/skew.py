@@ -26,7 +26,12 @@ class Answer:
 
 
 def answer_to_skew(config: StudyConfig, per_class: Mapping[str, int]) -> Answer:
-    """What the study file says; where it says nothing, what the pictures of each class ask for."""
+    """What the study file says; where it says nothing, what the sizes of the classes ask for.
+
+    Args:
+        config: The study.
+        per_class: Development pictures of each class, at least one.
+    """
     smallest, *_, largest = sorted(per_class, key=lambda name: per_class[name])
     skewed = per_class[largest] > SKEWED * per_class[smallest]
     metric, imbalance = config.study.metric, config.search.imbalance
@@ -37,7 +42,7 @@ def answer_to_skew(config: StudyConfig, per_class: Mapping[str, int]) -> Answer:
         decided.append("the score is balanced accuracy, for which every class counts alike")
     if imbalance is None:
         decided.append("class weights, balanced sampling and logit adjustment are tried as well")
-    sizes = f"'{largest}' has {per_class[largest]} pictures and '{smallest}' {per_class[smallest]}"
+    sizes = f"'{largest}' has {per_class[largest]} pictures to learn from and '{smallest}' {per_class[smallest]}"
     return Answer(
         metric=metric or "balanced_accuracy",
         imbalance=imbalance or ANSWERS,

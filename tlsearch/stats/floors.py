@@ -124,6 +124,21 @@ def unkept(results: Sequence[Reached]) -> str:
     return f"no configuration keeps {wanted}{' at once' if len(results) > 1 else ''}; the nearest reaches {found}"
 
 
+def admitted(violations: Sequence[float], scores: Sequence[float]) -> list[int]:
+    """Which configurations may be named best: those that keep all floors, or else the one that misses them least.
+
+    Args:
+        violations: Of each configuration.
+        scores: Likewise; of two that miss alike the better one is nearer.
+
+    Returns:
+        Their places, in order; empty only where there is no configuration.
+    """
+    keeping = [place for place, missed in enumerate(violations) if missed == 0]
+    nearest = sorted(range(len(violations)), key=lambda place: (violations[place], -scores[place]))[:1]
+    return keeping or nearest
+
+
 def violation(missed: Mapping[str, float]) -> float:
     """How far some answers are from keeping all floors: the sum of what is missed, 0 where all are kept."""
     return sum(max(0.0, value) for value in missed.values())
