@@ -104,7 +104,7 @@ def _front(material: Material, words: Words) -> dict[str, Any]:
         ("time", duration(sum(summary.seconds.values())) if summary.seconds else "-"),
     ]
     return {
-        "study": summary.study,
+        "study": words.name(summary.study).plain,
         "begun": material.origin.created[:10],
         "won": won,
         "compared": compared,

@@ -92,7 +92,7 @@ def sure(desk: Desk) -> Section:
 def baselines(desk: Desk) -> Section:
     """By how much the search beat the recipes it was given."""
     summary, words = desk.material.summary, desk.words
-    named = [(one.entry.name, one) for one in summary.baselines]
+    named = [(words.name(one.entry.name).plain, one) for one in summary.baselines]
     if summary.frozen_linear is not None:
         number = summary.frozen_linear.entry.trial
         named.append((f"best frozen network, linear head (trial {number})", summary.frozen_linear))

@@ -16,6 +16,7 @@ GROUP = "Its answers"
 MOST_CLASSES = 30  # a wider matrix becomes a list of the most frequent confusions
 MOST_CONFUSIONS = 40
 STRIP = 8  # pictures in each row at the top
+LONGEST_NAME = 32  # below a picture; elsewhere a class has its whole name
 NO_ANSWERS = "No answers of the named configuration are stored, so nothing can be said of its mistakes."
 
 
@@ -56,7 +57,9 @@ class Album:
         answered = desk.material.answered
         if answered is None:
             return None
-        return cls(answered=answered, names=desk.material.summary.data.classes, gallery=desk.gallery)
+        classes = desk.material.summary.data.classes
+        names = [desk.words.name(name, longest=LONGEST_NAME).plain for name in classes]
+        return cls(answered=answered, names=names, gallery=desk.gallery)
 
     def has(self, place: int) -> bool:
         """Whether there is a small copy of a picture."""
