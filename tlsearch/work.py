@@ -15,6 +15,7 @@ from tlsearch.training.recipe import Recipe
 class JobKind(StrEnum):
     """What a worker is asked to do."""
 
+    ALIKE = "alike"  # compare all pictures of a dataset, before it is split
     PREPARE = "prepare"  # cache one backbone's features and score a linear probe on them
     TRIALS = "trials"  # score recipes over the folds of repeat 0
     CONFIRM = "confirm"  # score one recipe again, with the folds and seeds of another repeat

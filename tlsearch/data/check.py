@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tlsearch.data.pixels import PixelStore
 from tlsearch.errors import DataError
+from tlsearch.records import Json
 
 SHOWN = 3  # examples in a message; the rest is in a file
 SKIPPABLE = 0.05  # of a class: more unreadable files are a fault of the data, not of a few files
@@ -29,6 +30,9 @@ class DataFindings:
         duplicates: Lists of files that show the same pixels; each stays on one side of every split.
         dropped: Files left out because an equal picture or their group is in a part that is held out more.
         class_ratio: Used images of the largest class over those of the smallest.
+        near: Pairs of files that show one photograph in other pixels, as `linking.near_findings` tells them; each
+            stays on one side of every split.
+        too_alike: Lists of files that are too many and too alike to be copies, and are not kept together.
     """
 
     images: int
@@ -41,6 +45,8 @@ class DataFindings:
     duplicates: tuple[tuple[str, ...], ...]
     dropped: tuple[str, ...]
     class_ratio: float
+    near: tuple[Mapping[str, Json], ...] = ()
+    too_alike: tuple[tuple[str, ...], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary for the store and for `--json`."""
@@ -121,7 +127,7 @@ def leaking(
     used: Iterable[int],
     policy: Literal["error", "drop"],
 ) -> frozenset[int]:
-    """Pictures of ready parts whose equal, or whose group, is in a part that is held out more.
+    """Pictures of ready parts whose equal, near copy or group is in a part that is held out more.
 
     Raises:
         DataError: Where there are any and the policy is "error".

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlsearch.data import check, source
+from tlsearch.data.linking import FindLinks, Links, near_findings
 from tlsearch.data.pixels import PixelStore, ProgressCallback
 from tlsearch.data.sides import Labelled, choose_sides
 from tlsearch.data.split import group_keys
@@ -62,6 +63,7 @@ def prepare_data(
     repeats: int,
     cache_dir: Path,
     progress: ProgressCallback | None = None,
+    find_links: FindLinks | None = None,
 ) -> PreparedData:
     """Check, decode and split a dataset.
 
@@ -73,6 +75,7 @@ def prepare_data(
         repeats: How many fold partitions: one for the search, one for each confirmation.
         cache_dir: Where decoded pictures are kept for all studies.
         progress: Told what is done with how many pictures of how many.
+        find_links: Tells which pictures show one photograph; None links only equal pixels.
 
     Raises:
         DataError: Where pictures, labels or parts cannot be used as they are.
@@ -87,13 +90,15 @@ def prepare_data(
     bad = check.unreadable(store, files, labels, classes, config.bad_images, _listing(dataset.root, cache_dir))
     readable = [index for index in range(len(files)) if index not in bad]
     duplicates = check.duplicates(store.hashes, files, labels, classes, readable)
+    links = _links(dataset, store, readable, find_links)
     # what cannot be read is like nothing else: its name stands in for its pixels
-    keys = group_keys([digest or name for digest, name in zip(store.hashes, files, strict=True)], names)
+    pixels = [digest or name for digest, name in zip(store.hashes, files, strict=True)]
+    keys = group_keys(pixels, names, [(link.one, link.other) for link in links.kept])
     dropped = check.leaking(keys, parts, files, readable, config.leaks) if parts else frozenset()
     used = [index for index in readable if index not in dropped]
     labelled = Labelled(classes=classes, labels=labels, keys=keys, parts=parts, used=used)
     sides = choose_sides(labelled, config, seed=seed, repeats=repeats)
-    findings = _findings(dataset, store, classes, files, labels, used, duplicates, sorted(dropped))
+    findings = _findings(dataset, store, classes, files, labels, used, duplicates, links, sorted(dropped))
     return PreparedData(
         classes=classes,
         files=files,
@@ -105,9 +110,17 @@ def prepare_data(
         folds=sides.folds,
         ready_parts=labelled.comes_split,
         findings=findings,
-        notes=dataset.notes,
+        notes=(*dataset.notes, *([links.note] if links.note else [])),
         license=dataset.license,
     )
+
+
+def _links(dataset: Dataset, store: PixelStore, readable: Sequence[int], find_links: FindLinks | None) -> Links:
+    """What is found among pictures of different pixels."""
+    if find_links is None:
+        return Links()
+    different = {store.hashes[index]: index for index in reversed(readable)}  # the first of equal ones
+    return find_links(store, [image.path for image in dataset.images], sorted(different.values()))
 
 
 def _listing(root: Path, cache_dir: Path) -> Path:
@@ -123,10 +136,12 @@ def _findings(
     labels: Sequence[int],
     used: Sequence[int],
     duplicates: tuple[tuple[str, ...], ...],
+    links: Links,
     dropped: Sequence[int],
 ) -> check.DataFindings:
     per_class = Counter(labels[index] for index in used)
     counts = [per_class[label] for label in range(len(classes))]
+    near, too_alike = near_findings(links, store.hashes, files, labels, classes)
     conversions = Counter(rule for index in used for rule in store.rules[index])
     return check.DataFindings(
         images=len(files),
@@ -139,4 +154,6 @@ def _findings(
         duplicates=duplicates,
         dropped=tuple(files[index] for index in dropped),
         class_ratio=max(counts) / min(counts),
+        near=near,
+        too_alike=too_alike,
     )

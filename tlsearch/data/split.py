@@ -9,41 +9,36 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tlsearch.data.components import linked_components
+
 ONE_PART = 0.2  # the share of the development images in the one part where there are no folds
 FOLDS_BELOW = ((500, 5), (2000, 3))  # (development images, folds); above the last, one part
 
 
-def group_keys(hashes: Sequence[str], names: Sequence[str | None]) -> tuple[str, ...]:
-    """Link pictures that must stay on one side of every split: equal pixels, or one group's name.
+def group_keys(
+    hashes: Sequence[str], names: Sequence[str | None], links: Iterable[tuple[str, str]] = ()
+) -> tuple[str, ...]:
+    """Link pictures that must stay on one side of every split: equal or linked pixels, or one group's name.
 
     Args:
         hashes: Of each picture's pixels.
         names: Of each picture's group; None where it has none.
+        links: Pairs of hashes whose pictures show one photograph.
 
     Returns:
         One key a picture, equal for all that are linked: the group's name, else the smallest pixel hash.
     """
-    parent = list(range(len(hashes)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
     alike: dict[tuple[str, str], list[int]] = defaultdict(list)
     for index, (pixels, name) in enumerate(zip(hashes, names, strict=True)):
         alike["pixels", pixels].append(index)
         if name is not None:
             alike["group", name].append(index)
-    for linked in alike.values():
-        for one, other in pairwise(linked):
-            parent[root(one)] = root(other)
-    members: dict[int, list[int]] = defaultdict(list)
-    for index in range(len(hashes)):
-        members[root(index)].append(index)
-    keys = {top: _key(linked, hashes, names) for top, linked in members.items()}
-    return tuple(keys[root(index)] for index in range(len(hashes)))
+    pairs = [pair for linked in alike.values() for pair in pairwise(linked)]
+    pairs += [(alike["pixels", one][0], alike["pixels", other][0]) for one, other in links]
+    key_of: dict[int, str] = {}
+    for linked in linked_components(len(hashes), pairs):
+        key_of |= dict.fromkeys(linked, _key(linked, hashes, names))
+    return tuple(key_of[index] for index in range(len(hashes)))
 
 
 def holdout_mask(labels: Sequence[int], keys: Sequence[str], share: float, *, leave: int = 1) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tlsearch.data.linking import FindLinks, recorded_links
 from tlsearch.data.pixels import ProgressCallback
 from tlsearch.data.prepare import PreparedData, prepare_data
 from tlsearch.devices import choose_devices, cpu_threads
@@ -77,6 +78,7 @@ def set_up(
     hubs: Hubs,
     notice: Callable[[str], None],
     progress: ProgressCallback | None = None,
+    find_links: FindLinks | None = None,
 ) -> Setup:
     """Resolve and check all that a study needs, before anything is trained.
 
@@ -88,6 +90,8 @@ def set_up(
         hubs: The run's.
         notice: Told what a person must not miss.
         progress: Told what is done with how many pictures of how many.
+        find_links: Tells which pictures show one photograph; not asked for a study that has begun, which stays with
+            what it began with. None links only equal pixels.
 
     Raises:
         StudyFileError: Where a floor names a class that the data have not.
@@ -111,6 +115,7 @@ def set_up(
         repeats=REPEATS,
         cache_dir=places.cache / "pixels",
         progress=progress,
+        find_links=_links_of(stored) if stored else find_links,
     )
     floors = read_floors(config, data.classes)
     answer = answer_to_skew(config, _sizes(data))
@@ -136,6 +141,12 @@ def set_up(
 def _begun(store: Store, study: str) -> StudyRecord | None:
     """The stored study; None where it has no trial yet, so that everything about it may still change."""
     return store.study(study) if store.has_trials(study) else None
+
+
+def _links_of(begun: StudyRecord) -> FindLinks:
+    """The links that a study began with, whatever would be found now."""
+    links = recorded_links(begun.context["findings"])
+    return lambda *_: links
 
 
 def _stored(store: Store, begun: StudyRecord | None, now: StudyRecord) -> StudyRecord:

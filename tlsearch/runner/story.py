@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from tlsearch.devices import choose_devices
 from tlsearch.errors import StoreError, TlsearchError
 from tlsearch.execution.executor import Executor
 from tlsearch.host import PluginHost
@@ -18,6 +19,7 @@ from tlsearch.runner.closing import Closing
 from tlsearch.runner.dispatch import POLL_S, Dispatcher, Watcher, job_id
 from tlsearch.runner.floors import Keeping
 from tlsearch.runner.journal import Journal
+from tlsearch.runner.linking import LinkFinder
 from tlsearch.runner.live import Live, Observer
 from tlsearch.runner.proposals import as_record, first_jobs
 from tlsearch.runner.setup import Places, Setup, set_up
@@ -78,8 +80,24 @@ def run_study(
     began = time.monotonic()
     live = Live(config, store=store, observer=observer, began=began)
     live.phase("data")
+    links = LinkFinder(
+        host=host,
+        hubs=hubs,
+        cache=places.cache,
+        plugins=places.plugins,
+        device=choose_devices(config.run.devices)[0],
+        make_executor=make_executor,
+        progress=live.preparing,
+    )
     setup = set_up(
-        config, host=host, store=store, places=places, hubs=hubs, notice=observer.notice, progress=live.preparing
+        config,
+        host=host,
+        store=store,
+        places=places,
+        hubs=hubs,
+        notice=observer.notice,
+        progress=live.preparing,
+        find_links=links,
     )
     live.stored(setup.record.context["metric"])
     ended = why_complete(setup, store)

@@ -8,6 +8,7 @@ import torch
 
 from tlsearch.host import PluginHost
 from tlsearch.work import Job, JobKind, RowResult, WorkerContext
+from tlsearch.workbench.alike import find_alike
 from tlsearch.workbench.datacheck import check_data
 from tlsearch.workbench.explain import explain
 from tlsearch.workbench.final import fit_final
@@ -47,6 +48,8 @@ class StudyBench:
     def _do(self, job: Job, emit: Emit) -> None:
         if job.kind is JobKind.PREPARE:
             self._prepare(job, emit)
+        elif job.kind is JobKind.ALIKE:
+            self._guarded(job, emit, lambda: find_alike(self._parts, job, emit))
         elif job.kind is JobKind.FINAL:
             self._guarded(job, emit, lambda: fit_final(self._parts, job, emit))
         elif job.kind is JobKind.TRUTH:

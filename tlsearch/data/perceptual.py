@@ -1,0 +1,81 @@
+"""Perceptual hashes: pairs of pictures that look alike at a glance, whole, mirrored or with their borders cut off."""
+
+from collections.abc import Iterator
+
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+NEAR_BITS = 8  # of 64: of 24 753 pairs of unrelated photographs none is so near, and copies are
+BORDER = 0.02  # of the side: cut off all around, a quarter of the copies of plain photographs is farther than 8 bits
+NEAREST = 16  # pairs a picture: where all pictures look alike, their number must not grow with its square
+CELLS = 1 << 22  # distances in memory at a time
+
+Hashes = NDArray[np.uint64]  # (n, ways of looking at a picture)
+
+
+def perceptual_hashes(squares: NDArray[np.uint8]) -> tuple[Hashes, Hashes]:
+    """64-bit hashes of pictures, and of the same pictures mirrored: each whole, and without its borders.
+
+    From the lowest frequencies of a cosine transform (pHash: Zauner 2010, "Implementation and benchmarking of
+    perceptual image hash functions", sec. 3.2).
+
+    Args:
+        squares: Grey, uint8 `(n, px, px)`, at least 32 px.
+
+    Returns:
+        Two arrays `(n, 2)`.
+    """
+    plain = [_hashes(Image.fromarray(square)) for square in squares]
+    mirrored = [_hashes(Image.fromarray(np.ascontiguousarray(square[:, ::-1]))) for square in squares]
+    return np.array(plain, np.uint64).reshape(-1, 2), np.array(mirrored, np.uint64).reshape(-1, 2)
+
+
+def pairs_by_hash(plain: Hashes, mirrored: Hashes) -> NDArray[np.int64]:
+    """Pairs whose nearest hashes differ in at most 8 bits, the first of them as it is, the other mirrored or not.
+
+    Args:
+        plain: `(n, 2)`.
+        mirrored: Of the same pictures mirrored.
+
+    Returns:
+        `(pairs, 2)`, the smaller index first, ascending; the nearest 16 of a picture that has more.
+    """
+    blocks = list(_near_blocks(plain, np.concatenate([plain, mirrored], axis=1)))
+    return sorted_pairs(np.concatenate(blocks) if blocks else np.zeros((0, 2), np.int64))
+
+
+def sorted_pairs(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each pair `(n, 2)` once, the smaller index first, ascending; no picture with itself."""
+    ordered = np.sort(pairs.reshape(-1, 2), axis=1)
+    unique: NDArray[np.int64] = np.unique(ordered[ordered[:, 0] != ordered[:, 1]], axis=0)
+    return unique
+
+
+def _hashes(square: Image.Image) -> tuple[int, int]:
+    px = square.width
+    within = (px * BORDER, px * BORDER, px - px * BORDER, px - px * BORDER)
+    return _hash(square), _hash(square.resize(square.size, Image.Resampling.BILINEAR, box=within))
+
+
+def _hash(square: Image.Image) -> int:
+    return int.from_bytes(np.packbits(imagehash.phash(square).hash).tobytes(), "big")
+
+
+def _near_blocks(plain: Hashes, others: Hashes) -> Iterator[NDArray[np.int64]]:
+    """Near pairs `(pairs, 2)`, a few rows of the table of distances at a time."""
+    rows = max(1, CELLS // max(1, len(plain)))
+    for start in range(0, len(plain), rows):
+        block = plain[start : start + rows]
+        apart = np.full((len(block), len(plain)), 64, np.uint8)
+        for one in block.T:
+            for other in others.T:
+                np.minimum(apart, np.bitwise_count(one[:, None] ^ other), out=apart)
+        itself = np.arange(len(block))
+        apart[itself, start + itself] = 64
+        first, second = np.nonzero(apart <= NEAR_BITS)
+        order = np.lexsort((apart[first, second], first))
+        first, second = first[order], second[order]
+        rank = np.arange(len(first)) - np.searchsorted(first, first)  # among the pairs of its row, nearest first
+        yield np.stack([first + start, second], axis=1)[rank < NEAREST]
