@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 from page_world import FAILED, PRUNED, TRIALS, PageStudy
 
-from tlsearch.report.page import charts
+from tlsearch.report.page import charts, curves
 from tlsearch.report.page.charts import Chart
 from tlsearch.report.page.material import LearningCurve, Material
 from tlsearch.report.page.parallel import parallel
@@ -36,8 +36,8 @@ def drawn(material: Material) -> list[Chart]:
         charts.over_time(tries, WORDS, 5),
         charts.by_depth(tries, summary.depths, WORDS),
         charts.by_learning_rate(tries, WORDS),
-        charts.reliability(summary.calibration),
-        charts.learning(material.check.learning, WORDS),
+        curves.reliability(summary.calibration),
+        curves.learning(material.check.learning, WORDS),
         parallel(tries, summary.importance, WORDS),
     ]
     return [chart for chart in found if chart is not None]
@@ -115,7 +115,7 @@ def test_a_class_without_pictures_in_a_share_has_a_gap_in_its_line() -> None:
         per_class={"rare": (float("nan"), 0.5)},
         says="",
     )
-    chart = charts.learning(curve, WORDS)
+    chart = curves.learning(curve, WORDS)
     assert chart is not None
     (line,) = (trace for trace in chart.data if trace.get("name") == "rare")
     assert line["y"] == [None, 50.0]

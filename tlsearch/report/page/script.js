@@ -14,11 +14,19 @@ function isDark() {
   return root.dataset.theme ? root.dataset.theme === "dark" : dark.matches;
 }
 
+const probe = document.createElement("span"); // what the style sheet makes of a name
+probe.hidden = true;
+document.body.append(probe);
+
+function named(name) {
+  probe.style.color = `var(--${name})`;
+  return getComputedStyle(probe).color;
+}
+
 function colour(name) {
-  const style = getComputedStyle(root);
-  if (!name.startsWith("scale:")) return style.getPropertyValue(`--${name}`).trim();
+  if (!name.startsWith("scale:")) return named(name);
   const share = Number(name.slice("scale:".length));
-  const [low, high] = ["--scale-low", "--scale-high"].map((end) => style.getPropertyValue(end).trim().split(" ").map(Number));
+  const [low, high] = [named("scale-low"), named("scale-high")].map((end) => end.match(/[\d.]+/g).map(Number));
   return `rgb(${low.map((from, i) => Math.round(from + share * (high[i] - from))).join(",")})`;
 }
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tlsearch.report import calibrated
-from tlsearch.report.page.charts import reliability
+from tlsearch.report.page.curves import reliability
 from tlsearch.report.page.scale import Scale
 from tlsearch.report.page.section import Desk, Section, per_cent
 from tlsearch.report.results import measurements, remarks

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tlsearch.records import Json
-from tlsearch.report.page.charts import learning
+from tlsearch.report.page.curves import learning
 from tlsearch.report.page.material import LabelDoubt
 from tlsearch.report.page.section import Desk, Section, Shown, per_cent, sureness
 from tlsearch.report.text import number, plural
