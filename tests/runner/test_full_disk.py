@@ -83,7 +83,7 @@ def without_room_for(kind: JobKind, results: Path) -> MakeExecutor:
     return make
 
 
-@pytest.mark.parametrize("kind", [JobKind.PREPARE, JobKind.TRIALS, JobKind.FINAL])
+@pytest.mark.parametrize("kind", [JobKind.PREPARE, JobKind.TRIALS, JobKind.FINAL, JobKind.EXPLAIN])
 def test_a_run_on_a_full_disk_stops_and_goes_on_once_there_is_room(
     make_world: MakeWorld, tmp_path: Path, kind: JobKind
 ) -> None:

@@ -241,8 +241,14 @@ def test_light_falls_where_the_map_says_within_the_square_that_the_network_sees(
     assert lit.shape == (160, 160, 3)
     assert lit[10, 150].min() > 140
     assert np.abs(lit[80:, :80] - 128).max() <= 4
-    plain = opened(as_text(heated(grey, np.zeros((4, 4), dtype=np.float32), Preprocessing()))).astype(int)
-    assert np.abs(plain - 128).max() <= 4
+    nothing = np.zeros((4, 4), dtype=np.float32)
+    assert np.abs(opened(as_text(heated(grey, nothing, Preprocessing()))).astype(int) - 128).max() <= 4
+
+
+def test_a_picture_is_paled_so_that_its_own_colours_are_not_taken_for_light() -> None:
+    orange = np.full((50, 50, 3), (240, 140, 40), dtype=np.uint8)
+    shown = opened(as_text(heated(orange, np.zeros((2, 2), dtype=np.float32), Preprocessing()))).astype(int)
+    assert 20 < np.ptp(shown.mean(axis=(0, 1))) < 80, "from 200 between its red and its blue"
 
 
 def test_the_colours_of_a_map_become_lighter_all_the_way() -> None:

@@ -88,6 +88,12 @@ def test_the_final_model_is_the_same(both: tuple[World, World]) -> None:
     assert weights[0] == weights[1]
 
 
+def test_the_pictures_of_the_report_are_the_same(both: tuple[World, World]) -> None:
+    with both[0].store() as straight, both[1].store() as stopped:
+        assert straight.get_file("tiny", "pictures") == stopped.get_file("tiny", "pictures") is not None
+        assert len(stopped.events("tiny", ["pictured"])) == 1
+
+
 def test_no_trial_ran_twice_where_its_result_was_on_the_disk(both: tuple[World, World]) -> None:
     with both[1].store() as store:
         attempts = store.attempts("tiny")

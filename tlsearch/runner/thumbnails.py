@@ -16,6 +16,7 @@ THUMB_PX = 96  # the longer side
 HEATED_PX = 160
 MEDIA = "image/webp"
 QUALITY = 80  # a thumbnail takes about 1 kB; the same as JPEG takes twice that
+PALED = 0.7  # share of a lit picture's colour that is taken away: its own orange is no light
 STRONGEST = 0.75  # share of the colour where a map is 1: what is there stays to be seen
 # Colours of a map from 0 to 1: Matplotlib's "inferno" at five places (S. van der Walt and N. Smith, CC0). Its lightness
 # rises evenly, so that it can be read without telling colours apart.
@@ -52,7 +53,7 @@ def thumbnails(pictures: Iterable[tuple[str, NDArray[np.uint8]]], room_bytes: in
 def heated(
     pixels: NDArray[np.uint8], grid: NDArray[np.float32], preprocessing: Preprocessing, *, side_px: int = HEATED_PX
 ) -> bytes:
-    """A picture as a network sees it, lit where the evidence for its answer lies, as the bytes of a file.
+    """A picture as a network sees it, paled, and lit where the evidence for its answer lies, as the bytes of a file.
 
     Args:
         pixels: The whole picture, `(h, w, 3)`.
@@ -60,7 +61,7 @@ def heated(
         preprocessing: What makes that square.
         side_px: Of the square that is drawn.
     """
-    square = fit(pixels, preprocessing, side_px).astype(np.float32)  # (S, S, 3)
+    square = _paled(fit(pixels, preprocessing, side_px))  # (S, S, 3)
     spread = Image.fromarray(grid.astype(np.float32)).resize((side_px, side_px), Image.Resampling.BICUBIC)
     heat = np.clip(np.asarray(spread), 0.0, 1.0)  # (S, S)
     share = STRONGEST * heat[..., None]
@@ -78,6 +79,12 @@ def coloured(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def as_text(data: bytes) -> str:
     """A file's bytes as base64, as a page embeds them."""
     return base64.b64encode(data).decode("ascii")
+
+
+def _paled(square: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A picture with little of its colour left, `(S, S, 3)`, from 0 to 255."""
+    grey = np.asarray(Image.fromarray(square).convert("L"), dtype=np.float32)[..., None]
+    return np.asarray(PALED * grey + (1 - PALED) * square, dtype=np.float32)
 
 
 def _file(image: Image.Image) -> bytes:
