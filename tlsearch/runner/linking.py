@@ -30,7 +30,7 @@ WITHOUT_NETWORK = (
     f"Copies of pictures were looked for without the network {REFERENCE}, which cannot be had here: some that are "
     "cropped unevenly may have been missed."
 )
-CACHE_BYTES = 10**9  # that features of the reference may take while a job runs
+REFERENCE_PX = 128  # proposes as many copies as at 224 px, where it sees more of what compression does
 STORED_PX = 256  # the shorter side at which pictures are compared, whatever a study's networks need
 
 
@@ -100,7 +100,7 @@ class LinkFinder:
         return BackboneChoice(
             name=spec.name,
             params={},
-            image_px=spec.image_px,
+            image_px=REFERENCE_PX,
             source=weights.source,
             path=str(weights.path or ""),
             digest=weights.digest,
@@ -147,7 +147,7 @@ class LinkFinder:
             device=self._device,
             threads=cpu_threads(),
             cache=str(self._cache),
-            cache_bytes=CACHE_BYTES,
+            cache_bytes=0,
             models="",
             deterministic=False,
             plugins=tuple(str(file) for file in self._plugins),

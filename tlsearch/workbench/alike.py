@@ -1,6 +1,9 @@
 """Compares all pictures of a dataset: pairs that show one photograph, with a network's help where there is one."""
 
 import time
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -8,14 +11,16 @@ from numpy.typing import NDArray
 
 from tlsearch.data.near import near_pairs
 from tlsearch.data.perceptual import sorted_pairs
-from tlsearch.features.provider import POOLED
+from tlsearch.features.extract import BATCH, choose_pass
+from tlsearch.model import Prefix
 from tlsearch.records import TrialState
 from tlsearch.work import Job, RowResult
 from tlsearch.workbench.parts import Parts
 from tlsearch.workbench.scoring import Emit, shown
 
 NEAR_COSINE = 0.9  # of 24 753 pairs of unrelated photographs the nearest is at 0.82
-NEAREST = 5  # pairs a picture: what is told from its pixels needs no longer list
+NEAREST = 5  # pairs a picture
+FEW = 500  # pictures that go through a network sooner than it is told which runtime is faster
 ROWS = 1024  # of the table of cosines in memory at a time
 
 
@@ -36,14 +41,38 @@ def find_alike(parts: Parts, job: Job, emit: Emit) -> RowResult:
     (row,) = job.rows
     candidates = np.zeros((0, 2), np.int64)
     if row.recipe.backbone in parts.context.backbones:
-        progress = shown(emit, "comparing pictures by a network")
-        (features,) = parts.provider(row.recipe).views(POOLED, "none", progress)
-        candidates = pairs_by_cosine(np.asarray(features, np.float32), parts.device)
-    progress = shown(emit, "comparing pairs that look alike")
+        features = _features(parts, job, shown(emit, "pictures looked at, to find copies"))
+        candidates = pairs_by_cosine(features, parts.device)
+    progress = shown(emit, "pairs that look alike, compared")
     pairs = near_pairs(parts.store, parts.context.development, candidates, progress)
     found = [[pair.one, pair.other, pair.likeness, pair.mirrored] for pair in pairs]
     seconds = time.monotonic() - began
     return RowResult.of(job, row, TrialState.COMPLETED, seconds=seconds, extras={"pairs": found})
+
+
+def _features(parts: Parts, job: Job, progress: Callable[[int, int], None]) -> NDArray[np.float32]:
+    """Pooled features of all pictures, `(n, d)`. They are not cached: what follows from them is kept instead."""
+    (row,) = job.rows
+    pictures = parts.pictures(row.recipe, parts.context.development)
+    prefix = Prefix(parts.preprocessing(row.recipe), parts.loaded(row.recipe).backbone, (), pooled=True)
+    batches = pictures.batches("none", 0, BATCH)
+    sample = next(batches)
+    file = Path(parts.context.cache) / "prefixes" / f"{job.id}.prefix"
+    _, run = choose_pass(
+        prefix,
+        sample,
+        passes=len(pictures),
+        onnx_file=file,
+        device=parts.device,
+        threads=parts.context.threads,
+        deterministic=len(pictures) <= FEW,
+    )
+    file.unlink(missing_ok=True)  # the session holds what it read
+    features: list[NDArray[np.float32]] = []
+    for batch in chain([sample], batches):
+        features.append(run(batch)[0])
+        progress(sum(map(len, features)), len(pictures))
+    return np.concatenate(features)
 
 
 def pairs_by_cosine(features: NDArray[np.float32], device: torch.device) -> NDArray[np.int64]:
