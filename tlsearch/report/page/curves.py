@@ -6,13 +6,14 @@ from tlsearch.report.page.charts import CATEGORIES, HOVER, METRICS, SYMBOLS, Cha
 from tlsearch.report.page.material import LearningCurve
 from tlsearch.report.text import Words
 from tlsearch.stats import Calibration
+from tlsearch.stats.calibration import Curve
 
 MOST_CLASS_LINES = 12  # the classes that are found least
 
 
 def reliability(found: Calibration) -> Chart:
     """How often answers are right, by how sure they are, before and after the temperature."""
-    diagonal = {
+    diagonal: Trace = {
         "type": "scatter",
         "mode": "lines",
         "name": "as sure as right",
@@ -21,27 +22,9 @@ def reliability(found: Calibration) -> Chart:
         "hoverinfo": "skip",
         "line": {"color": "@muted", "width": 1, "dash": "dot"},
     }
-    traces: list[Trace] = [diagonal]
-    looks = [("as trained", found.curve_before, "@cat-2", "dash")]
+    traces = [diagonal, _reliability_line("as trained", found.curve_before, "@cat-2", "dash")]
     if found.corrects:
-        looks.append(("corrected", found.curve_after, "@cat-1", "solid"))
-    for name, points, color, dash in looks:
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": name,
-                "x": [round(100 * point.confidence, 2) for point in points],
-                "y": [round(100 * point.accuracy, 2) for point in points],
-                "text": [
-                    f"{name}: {100 * p.confidence:.0f} % sure, {100 * p.accuracy:.0f} % right<br>{p.n} pictures"
-                    for p in points
-                ],
-                "hovertemplate": HOVER,
-                "line": {"color": color, "width": 2, "dash": dash},
-                "marker": {"color": color, "size": 9, "line": {"color": "@panel", "width": 1}},
-            }
-        )
+        traces.append(_reliability_line("corrected", found.curve_after, "@cat-1", "solid"))
     points = (*found.curve_before, *found.curve_after)
     first = 10 * floor(10 * min(min(point.confidence, point.accuracy) for point in points)) - 3
     return Chart(
@@ -94,6 +77,23 @@ def learning(found: LearningCurve, words: Words) -> Chart | None:
         },
         height=340,
     )
+
+
+def _reliability_line(name: str, points: Curve, color: str, dash: str) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": [round(100 * point.confidence, 2) for point in points],
+        "y": [round(100 * point.accuracy, 2) for point in points],
+        "text": [
+            f"{name}: {100 * point.confidence:.0f} % sure, {100 * point.accuracy:.0f} % right<br>{point.n} pictures"
+            for point in points
+        ],
+        "hovertemplate": HOVER,
+        "line": {"color": color, "width": 2, "dash": dash},
+        "marker": {"color": color, "size": 9, "line": {"color": "@panel", "width": 1}},
+    }
 
 
 def _class_lines(found: LearningCurve) -> list[Trace]:

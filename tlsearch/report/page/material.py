@@ -51,10 +51,18 @@ class HeatMap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pictures:
-    """Small pictures that the run stored, as base64 texts by file; `cam_note` says why heat maps are missing."""
+    """Small pictures that the run stored, as base64 texts.
+
+    Args:
+        thumbs: By file.
+        heat_maps: Of the surest mistakes.
+        thumb_note: Why some pictures are missing, in a sentence; else "".
+        cam_note: What to know of the heat maps, such as why they are missing, likewise.
+    """
 
     thumbs: Mapping[str, str]
     heat_maps: tuple[HeatMap, ...]
+    thumb_note: str
     cam_note: str
 
 

@@ -98,6 +98,7 @@ def _pictures(data: Json) -> Pictures | None:
             HeatMap(file=str(one["file"]), image=str(one["image"]), fold=int(one["fold"]))
             for one in data.get("cams") or ()
         ),
+        thumb_note=str(data.get("thumb_note") or ""),
         cam_note=str(data.get("cam_note") or ""),
     )
 

@@ -61,11 +61,12 @@ let printing = false;
 function layout(figure, place) {
   const given = coloured(figure.layout);
   const narrow = innerWidth < 600;
+  const family = getComputedStyle(document.body).fontFamily;
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("ink") },
-    hoverlabel: { bgcolor: colour("raised"), bordercolor: colour("line"), font: { color: colour("ink"), size: 12 }, align: "left" },
+    font: { family, size: 12, color: colour("ink") },
+    hoverlabel: { bgcolor: colour("raised"), bordercolor: colour("line"), font: { family, color: colour("ink"), size: 12 }, align: "left" },
     hovermode: "closest",
     hoverdistance: 30,
     dragmode: false,

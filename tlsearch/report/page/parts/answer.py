@@ -10,6 +10,7 @@ from tlsearch.report.results import measurements, remarks
 from tlsearch.report.text import Words
 from tlsearch.report.values import Baseline
 from tlsearch.stats import Calibration, Verdict
+from tlsearch.stats.floors import Reached
 
 GROUP = "The answer"
 ANSWERS = "Its answers"
@@ -75,16 +76,7 @@ def sure(desk: Desk) -> Section:
             "rows": drawn,
             "ticks": [(scale.at(tick), words.score(tick)) for tick in scale.ticks],
             "remarks": [remark.plain for remark in remarks(summary, words)] if rows else [],
-            "floors": [
-                {
-                    "floor": one.floor,
-                    "wanted": per_cent(one.wanted),
-                    "reached": "not known" if one.reached is None else per_cent(one.reached),
-                    "again": "" if one.again is None else per_cent(one.again),
-                    "holds": one.holds,
-                }
-                for one in summary.floors
-            ],
+            "floors": [_floor(one) for one in summary.floors],
         },
     )
 
@@ -133,6 +125,16 @@ def calibration(desk: Desk) -> Section:
         },
         charts=() if chart is None else (chart,),
     )
+
+
+def _floor(one: Reached) -> dict[str, str | bool]:
+    return {
+        "floor": one.floor,
+        "wanted": per_cent(one.wanted),
+        "reached": per_cent(one.reached),
+        "again": "" if one.again is None else per_cent(one.again),
+        "holds": one.holds,
+    }
 
 
 def _errors(found: Calibration) -> list[dict[str, str]]:

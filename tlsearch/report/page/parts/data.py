@@ -14,7 +14,6 @@ MOST_DOUBTS = 24
 MOST_SETS = 12
 MOST_OF_A_SET = 6
 MOST_LINES = 200
-HOW = {"pixels": "the same picture", "mirrored": "mirrored"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,14 +108,15 @@ def _near(found: Mapping[str, Json], desk: Desk) -> Finding | None:
     sets = []
     for pair in pairs[:MOST_SETS]:
         labels = [str(label) for label in pair.get("labels") or ("", "")]
-        how = HOW.get(str(pair.get("how")), str(pair.get("how") or ""))
+        how = "mirrored" if pair.get("how") == "mirrored" else ""
         odd = "different labels" if len(set(labels)) > 1 else ""
         line = ", ".join(part for part in (f"{per_cent(float(pair['likeness']))} alike", how, odd) if part)
         sets.append((line, _set(pair["files"], labels, desk)))
     lines = [" = ".join(str(file) for file in pair["files"]) for pair in pairs[MOST_SETS:]]
     return Finding(
         title=plural(len(pairs), "pair of nearly equal pictures", "pairs of nearly equal pictures"),
-        said="Each pair stays on one side of every split, so that no model is tested on what it has seen.",
+        said="Resized, recompressed, cropped a little or mirrored. Each pair stays on one side of every split, so that no "
+        "model is tested on what it has seen.",
         sets=tuple(sets),
         lines=tuple(lines),
     )

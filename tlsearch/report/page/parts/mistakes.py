@@ -121,6 +121,8 @@ def confusion(desk: Desk) -> Section:
     )
     if cells:
         lead += " Press a number to see the pictures behind it."
+    if desk.material.pictures is not None and desk.material.pictures.thumb_note:
+        lead += f" {desk.material.pictures.thumb_note}"
     return _section(
         "confusion",
         "What it takes for what",
