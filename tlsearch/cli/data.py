@@ -6,12 +6,12 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from tlsearch.cli.app import make_app
 from tlsearch.cli.output import err, line, out, print_json
 from tlsearch.cli.studies import find_study
+from tlsearch.devices import choose_devices
 from tlsearch.errors import StoreError, UnknownNameError
 from tlsearch.execution.local import LocalExecutor
 from tlsearch.host import PluginHost
@@ -20,13 +20,13 @@ from tlsearch.paths import DATABASE, cache_root
 from tlsearch.report.survey import Survey, render_survey
 from tlsearch.report.text import number
 from tlsearch.runner import Places
+from tlsearch.runner.linking import REFERENCE, LinkFinder
 from tlsearch.runner.survey import survey
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig, check_study, config_from_json, load_study
 from tlsearch.text import safe
 from tlsearch.work import Progress, WorkerContext
 
-REFERENCE = "efficientnet_lite0"  # looks at a folder: its weights come with the installation
 CHECK_FAILED = 5  # the exit code of a check that did not pass
 
 data_app = make_app(no_args_is_help=True)
@@ -79,6 +79,7 @@ def _study(place: str, host: PluginHost) -> StudyConfig:
             "study": {"name": path.resolve().name or "photos"},
             "data": {"source": "folder", "path": place},
             "backbones": [{"name": REFERENCE}],
+            "search": {"augment": ["none", "flip"]},
         }
         return check_study(raw, place, host)
     return _stored(path, place)
@@ -113,17 +114,27 @@ def _survey(config: StudyConfig, host: PluginHost, places: Places) -> Survey:
         def working(progress: Progress) -> None:
             shown(progress.text, progress.done, progress.total)
 
+        def note(text: str) -> None:
+            console.print(line(("note: ", "bold"), text), soft_wrap=True)
+
+        hubs = Hubs(notice=note)
+        links = LinkFinder(
+            host=host,
+            hubs=hubs,
+            cache=places.cache,
+            plugins=places.plugins,
+            device=choose_devices(config.run.devices)[0],
+            make_executor=workers,
+            progress=shown,
+        )
         return survey(
             config,
             host=host,
             places=places,
-            hubs=Hubs(notice=lambda text: _note(console, text)),
+            hubs=hubs,
             make_executor=workers,
-            notice=lambda text: _note(console, text),
+            notice=note,
+            find_links=links,
             decoding=shown,
             working=working,
         )
-
-
-def _note(console: Console, text: str) -> None:
-    console.print(line(("note: ", "bold"), text), soft_wrap=True)

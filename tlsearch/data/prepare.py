@@ -90,7 +90,7 @@ def prepare_data(
     bad = check.unreadable(store, files, labels, classes, config.bad_images, _listing(dataset.root, cache_dir))
     readable = [index for index in range(len(files)) if index not in bad]
     duplicates = check.duplicates(store.hashes, files, labels, classes, readable)
-    links = _links(dataset, store, readable, find_links)
+    links = links_among(dataset, store, readable, find_links)
     # what cannot be read is like nothing else: its name stands in for its pixels
     pixels = [digest or name for digest, name in zip(store.hashes, files, strict=True)]
     keys = group_keys(pixels, names, [(link.one, link.other) for link in links.kept])
@@ -115,8 +115,8 @@ def prepare_data(
     )
 
 
-def _links(dataset: Dataset, store: PixelStore, readable: Sequence[int], find_links: FindLinks | None) -> Links:
-    """What is found among pictures of different pixels."""
+def links_among(dataset: Dataset, store: PixelStore, readable: Sequence[int], find_links: FindLinks | None) -> Links:
+    """What is found among the readable pictures, of which equal ones are looked at once; None finds nothing."""
     if find_links is None:
         return Links()
     different = {store.hashes[index]: index for index in reversed(readable)}  # the first of equal ones

@@ -38,6 +38,7 @@ class Survey:
         per_class: Readable pictures of each class.
         findings: What is odd, by name, as a study's context has it; "conflicts" are lists of files that show equal
             pixels under several labels.
+        notes: Sentences that belong to the data.
         faults: What keeps a study from running; empty where nothing does.
         check: What probes said, as a study stores it; None where there is too little to probe.
         unchecked: Why there is none.
@@ -47,6 +48,7 @@ class Survey:
     metric: str
     per_class: Mapping[str, int]
     findings: Mapping[str, Json]
+    notes: tuple[str, ...]
     faults: tuple[DataFault, ...]
     check: Mapping[str, Json] | None
     unchecked: str
@@ -58,6 +60,7 @@ class Survey:
             "metric": self.metric,
             "classes": dict(self.per_class),
             "findings": dict(self.findings),
+            "notes": list(self.notes),
             "faults": [{"message": fault.message, "hint": fault.hint} for fault in self.faults],
             "check": None if self.check is None else dict(self.check),
             "unchecked": self.unchecked,
@@ -75,6 +78,8 @@ def render_survey(survey: Survey, console: Console) -> None:
         console.print(words.text(f"- {fault.message}", "red"))
         if fault.hint:
             console.print(words.text(f"  {fault.hint}"))
+    for note in survey.notes:
+        console.print(words.text(note, "yellow"))
     counted = {name: survey.findings[name] for name in COUNTED_ALONE if name in survey.findings}
     for sentence in in_sentences(counted):
         console.print(words.text(sentence))

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlsearch.data import check, source
+from tlsearch.data.linking import FindLinks, near_findings
 from tlsearch.data.pixels import PixelStore, ProgressCallback
+from tlsearch.data.prepare import links_among
 from tlsearch.data.sides import Labelled, choose_sides
 from tlsearch.data.split import group_keys
 from tlsearch.devices import choose_devices, cpu_threads
@@ -39,6 +41,7 @@ class Looked:
         store: The decoded pictures.
         readable: Indices of those that could be decoded, ascending.
         findings: What is odd, by name.
+        notes: Sentences that belong to the data.
         faults: What keeps a study from running.
     """
 
@@ -49,6 +52,7 @@ class Looked:
     store: PixelStore
     readable: list[int]
     findings: dict[str, Json]
+    notes: tuple[str, ...]
     faults: list[DataFault] = field(default_factory=list)
 
     def per_class(self) -> dict[str, int]:
@@ -65,6 +69,7 @@ def survey(
     hubs: Hubs,
     make_executor: Callable[[Sequence[WorkerContext]], Executor],
     notice: Callable[[str], None],
+    find_links: FindLinks | None = None,
     decoding: ProgressCallback | None = None,
     working: Callable[[Progress], None],
 ) -> Survey:
@@ -77,6 +82,7 @@ def survey(
         hubs: The run's.
         make_executor: Starts workers, one a context.
         notice: Told what a person must not miss.
+        find_links: Tells which pictures show one photograph; None links only equal pixels.
         decoding: Told what is done with how many pictures of how many.
         working: Told what the worker does.
 
@@ -89,7 +95,14 @@ def survey(
         notice(f"left out: backbone '{missing['name']}': {missing['why']}")
     dataset = load_dataset(config, host, places.cache / "datasets" / config.data.source)
     shorter_px = kept_px(config, None, chosen)
-    looked = look_at(config.data, dataset, shorter_px=shorter_px, cache_dir=places.cache / "pixels", progress=decoding)
+    looked = look_at(
+        config.data,
+        dataset,
+        shorter_px=shorter_px,
+        cache_dir=places.cache / "pixels",
+        progress=decoding,
+        find_links=find_links,
+    )
     per_class = looked.per_class()
     metric = answer_to_skew(config, per_class).metric if min(per_class.values()) else "accuracy"
     checked, unchecked = None, _too_little(looked)
@@ -101,6 +114,7 @@ def survey(
         metric=metric,
         per_class=per_class,
         findings=looked.findings,
+        notes=looked.notes,
         faults=tuple(looked.faults),
         check=checked,
         unchecked=unchecked,
@@ -108,7 +122,13 @@ def survey(
 
 
 def look_at(
-    config: DataTable, dataset: Dataset, *, shorter_px: int, cache_dir: Path, progress: ProgressCallback | None
+    config: DataTable,
+    dataset: Dataset,
+    *,
+    shorter_px: int,
+    cache_dir: Path,
+    progress: ProgressCallback | None = None,
+    find_links: FindLinks | None = None,
 ) -> Looked:
     """Decode everything, and collect every fault that `prepare_data` would stop at, and with it a study.
 
@@ -118,6 +138,7 @@ def look_at(
         shorter_px: At which pictures are kept.
         cache_dir: Where decoded pictures are kept for all studies.
         progress: Told what is done with how many pictures of how many.
+        find_links: Tells which pictures show one photograph; None links only equal pixels.
 
     Raises:
         DataError: Where there is nothing to look at.
@@ -130,7 +151,10 @@ def look_at(
     parts = source.ready_parts(dataset)
     store = PixelStore.build([image.path for image in dataset.images], shorter_px, cache_dir, progress)
     readable = [index for index in range(len(files)) if index not in store.failures]
-    keys = group_keys([digest or name for digest, name in zip(store.hashes, files, strict=True)], names)
+    links = links_among(dataset, store, readable, find_links)
+    pixels = [digest or name for digest, name in zip(store.hashes, files, strict=True)]
+    keys = group_keys(pixels, names, [(link.one, link.other) for link in links.kept])
+    near, too_alike = near_findings(links, store.hashes, files, labels, classes)
     looked = Looked(
         classes=classes,
         files=files,
@@ -138,7 +162,8 @@ def look_at(
         keys=keys,
         store=store,
         readable=readable,
-        findings=_findings(dataset, store, files, labels, readable),
+        findings={**_findings(dataset, store, files, labels, readable), "near": near, "too_alike": too_alike},
+        notes=(*dataset.notes, *([links.note] if links.note else [])),
     )
     with _noted(looked.faults):
         listing = cache_dir / "unreadable.txt"
@@ -211,8 +236,8 @@ def check_context(
         holdout=(),
         folds=((0,) * len(looked.readable),),
         backbones=chosen.backbones,
-        augments=("none",),
-        views=1,
+        augments=tuple(augment for augment in ("none", "flip") if augment in ("none", *config.search.augment)),
+        views=config.data.views,
         unfrozen=(0,),
         device=choose_devices(config.run.devices)[0],
         threads=cpu_threads(),

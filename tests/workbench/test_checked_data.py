@@ -1,0 +1,97 @@
+"""CHECK jobs: labels exchanged on purpose are found through the workbench, and all of it travels as JSON."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from engine_world import DEVELOPMENT, LABELS, context_of, do, job, recipe, row
+
+from tlsearch.data.pixels import PixelStore
+from tlsearch.execution.codec import checked
+from tlsearch.records import FailureReason, TrialState
+from tlsearch.stats.labels import suspicion_order
+from tlsearch.work import Job, JobKind, RowResult, WorkerContext
+from tlsearch.workbench.bench import StudyBench
+
+ALONE = list(range(DEVELOPMENT))
+
+
+def check(context: WorkerContext, *backbones: str, groups: list[int] | None = None) -> RowResult:
+    rows = [row(recipe(backbone=name), trial=-1) for name in backbones or ("small",)]
+    asked = job(*rows, kind=JobKind.CHECK, options={"groups": groups or ALONE})
+    ((result,), epochs) = do(StudyBench(context), Job.from_json(json.loads(json.dumps(asked.to_json()))))
+    assert not epochs
+    return result
+
+
+def exchanged(context: WorkerContext, *pictures: int) -> WorkerContext:
+    labels = np.array(context.labels)
+    labels[list(pictures)] = (labels[list(pictures)] + 1) % 3
+    return replace(context, labels=tuple(labels.tolist()))
+
+
+def test_exchanged_labels_stand_among_the_first_with_what_they_look_like(context: WorkerContext) -> None:
+    wrong = (4, 20, 33)
+    result = checked(check(exchanged(context, *wrong)))
+    assert result.state is TrialState.COMPLETED
+    assert result.log_probs is not None
+    labels = np.array(exchanged(context, *wrong).labels)[:DEVELOPMENT]
+    assert set(wrong) <= set(suspicion_order(result.log_probs, labels)[:5].tolist())
+    suspects = result.extras["suspects"]
+    found = [one for one in suspects if one["image"] in wrong]
+    assert found
+    for one in found:
+        assert (one["label"], one["suggested"]) == (labels[one["image"]], LABELS[one["image"]])
+        assert 0 <= one["probability"] < one["sure"] <= 1
+
+
+def test_the_learning_curve_has_a_score_an_interval_and_recalls_for_each_share(context: WorkerContext) -> None:
+    extras = json.loads(json.dumps(check(context).extras))
+    curve = extras["learning"]
+    assert extras["images"] == DEVELOPMENT
+    assert curve["shares"] == [0.25, 0.5, 0.75, 1.0]
+    assert curve["images"] == sorted(curve["images"])
+    assert curve["images"][-1] == DEVELOPMENT * 4 // 5
+    assert [len(recall) for recall in curve["recalls"]] == [4, 4, 4]
+    for low, score, high in zip(curve["low"], curve["score"], curve["high"], strict=True):
+        assert low <= score <= high
+    assert curve["rise"][0] <= curve["score"][3] - curve["score"][1] <= curve["rise"][1]
+
+
+def test_the_holdout_is_not_looked_at(context: WorkerContext) -> None:
+    held_out = range(DEVELOPMENT, len(LABELS))
+    assert check(exchanged(context, *held_out)).extras == check(context).extras
+
+
+def test_several_networks_are_averaged(drawn: PixelStore, tmp_path: Path) -> None:
+    both = context_of(drawn, tmp_path, backbones=("small", "small_hungry"))
+    one, other = (check(both, name).log_probs for name in ("small", "small_hungry"))
+    together = check(both, "small", "small_hungry").log_probs
+    assert one is not None
+    assert other is not None
+    assert together is not None
+    assert np.allclose(np.exp(together), (np.exp(one) + np.exp(other)) / 2, atol=1e-6)
+
+
+def test_pictures_that_belong_together_do_not_vouch_for_each_other(context: WorkerContext) -> None:
+    threes = [number // 9 for number in range(DEVELOPMENT)]
+    alone, grouped = check(context).log_probs, check(context, groups=threes).log_probs
+    assert alone is not None
+    assert grouped is not None
+    assert not np.allclose(alone, grouped)
+
+
+def test_data_of_one_group_fail_with_the_reason(context: WorkerContext) -> None:
+    result = check(context, groups=[0] * DEVELOPMENT)
+    assert result.state is TrialState.FAILED
+    assert result.reason is FailureReason.EXCEPTION
+    assert "all pictures belong together" in result.detail
+
+
+def test_mirror_images_that_are_at_hand_are_looked_at_as_well(context: WorkerContext) -> None:
+    plain = check(replace(context, augments=("none",))).log_probs
+    mirrored = check(context).log_probs
+    assert plain is not None
+    assert mirrored is not None
+    assert not np.array_equal(plain, mirrored)
