@@ -115,8 +115,8 @@ def _near(found: Mapping[str, Json], desk: Desk) -> Finding | None:
     lines = [" = ".join(str(file) for file in pair["files"]) for pair in pairs[MOST_SETS:]]
     return Finding(
         title=plural(len(pairs), "pair of nearly equal pictures", "pairs of nearly equal pictures"),
-        said="Resized, recompressed, cropped a little or mirrored. Each pair stays on one side of every split, so that no "
-        "model is tested on what it has seen.",
+        said="Resized, recompressed, cropped a little or mirrored. Each pair stays on one side of every split, so that "
+        "no model is tested on what it has seen.",
         sets=tuple(sets),
         lines=tuple(lines),
     )
