@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tlsearch.report.as_json import to_json
 from tlsearch.report.data_check import DataCheck, LabelDoubt, LearningCurve, would_more_help
 from tlsearch.report.survey import DataFault, Survey, render_survey
 from tlsearch.report.terminal import render
@@ -110,6 +111,9 @@ def test_a_report_tells_what_a_checked_study_knows_and_nothing_of_one_that_was_n
     assert "1 label worth a second look" in text
     assert "cat/007.jpg" in text
     assert "Would more pictures help?" in text
+    told = json.loads(json.dumps(to_json(finished.summary())))
+    assert told["data_check"]["doubts"][0]["file"] == "cat/007.jpg"
+    assert told["data_check"]["learning"]["score"] == list(RISING)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

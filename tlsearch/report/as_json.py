@@ -33,6 +33,8 @@ def to_json(summary: Summary) -> dict[str, Json]:
         "truth": _fresh_json(summary.truth),
         "holdout": _fresh_json(summary.holdout),
         "calibration": None if summary.calibration is None else summary.calibration.to_json(),
+        "findings": dict(summary.data.findings),
+        "data_check": None if summary.check is None else summary.check.to_json(),
         "seconds": dict(summary.seconds),
     }
 

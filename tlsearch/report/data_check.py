@@ -1,7 +1,7 @@
 """What probes said of the data, as plain values: labels worth a second look, and whether more pictures would help."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from tlsearch.records import Json
 from tlsearch.report.text import Words
@@ -59,6 +59,10 @@ class DataCheck:
     images: int
     doubts: tuple[LabelDoubt, ...]
     learning: LearningCurve
+
+    def to_json(self) -> dict[str, Json]:
+        """What `tlsearch report --json` prints of it."""
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> "DataCheck":
