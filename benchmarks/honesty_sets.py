@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 SIDE_PX = 8
 VALUES = SIDE_PX * SIDE_PX * 3
 GREY, CONTRAST = 128.0, 24.0  # a mixed feature of 0 and of 1 standard deviation, in pixel values
+GRAIN = 0.5  # of each pixel, as noise, in the same unit: no two pictures look alike, however few the features
 WIDTHS = {"projection_16": 16, "projection_48": 48}  # features of each backbone: the narrow one loses some
 FEWEST = 12  # pictures of a class, and a tenth of them in a group at most: folds need groups to deal
 
@@ -119,7 +120,8 @@ class World:
         if groups is not None:
             common = rng.normal(size=(groups.max() + 1, self.means.shape[1]))
             own = np.sqrt(1 - self.shared) * own + np.sqrt(self.shared) * common[groups]
-        values = GREY + CONTRAST * (self.means[labels] + own) @ self.mixing  # (n, 192)
+        mixed = (self.means[labels] + own) @ self.mixing + GRAIN * rng.normal(size=(len(labels), VALUES))  # (n, 192)
+        values = GREY + CONTRAST * mixed
         return values.round().clip(0, 255).astype(np.uint8).reshape(-1, SIDE_PX, SIDE_PX, 3)
 
 
