@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from tlsearch.records import StudyRecord
+from tlsearch.report.as_json import to_json
 from tlsearch.report.summary import summarise
 from tlsearch.report.terminal import render
 from tlsearch.report.values import Summary
@@ -56,6 +57,12 @@ def test_that_no_configuration_keeps_a_floor_stands_before_all_figures(finished:
     places = [next(i for i, one in enumerate(lines) if words in one) for words in ("No configuration", "How good")]
     assert places == sorted(places)
     assert line(lines, "missed").startswith("min_recall.Ada 80.0 % 79.6 % 90.0 %")
+
+
+def test_programs_get_every_floor(finished: Any) -> None:
+    kept = floor("min_recall.Ada", wanted=0.8, reached=0.83, again=0.81)
+    assert to_json(with_floors(finished, kept).summary())["floors"] == [kept]
+    assert to_json(with_floors(finished).summary())["floors"] == []
 
 
 @pytest.mark.parametrize("width", [40, 60])

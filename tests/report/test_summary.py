@@ -233,8 +233,9 @@ def test_importance_is_read_as_the_run_left_it(finished: Records) -> None:
 def test_json_is_exactly_what_programs_may_rely_on(finished: Records) -> None:
     open_holdout(finished, trial=13)
     printed = json.loads(json.dumps(to_json(finished.summary()), allow_nan=False))
-    measured, last = ["truth", "holdout"], ["calibration", "seconds"]
-    assert list(printed) == ["study", "metric", "trials", "backbones", "best", "baselines", *measured, *last]
+    first = ["study", "metric", "trials", "backbones", "best", "baselines", "floors"]
+    measured, last = ["truth", "holdout"], ["calibration", "findings", "data_check", "seconds"]
+    assert list(printed) == [*first, *measured, *last]
     assert printed["trials"] == {"counted": 15, "completed": 12, "pruned": 1, "failed": 2, "running": 1}
     keys = ["trial", "backbone", "weights", "head", "freeze_depth", "unfrozen", "params", "score", "interval"]
     assert list(printed["best"]) == keys

@@ -1,6 +1,7 @@
 """What `tlsearch report --json` prints."""
 
 import math
+from dataclasses import asdict
 
 from tlsearch.records import Json
 from tlsearch.report.values import Entry, Holdout, Summary, Truth
@@ -30,6 +31,7 @@ def to_json(summary: Summary) -> dict[str, Json]:
             }
             for one in summary.baselines
         ],
+        "floors": [{**asdict(one), "holds": one.holds} for one in summary.floors],
         "truth": _fresh_json(summary.truth),
         "holdout": _fresh_json(summary.holdout),
         "calibration": None if summary.calibration is None else summary.calibration.to_json(),
