@@ -47,6 +47,7 @@ seed = {seed}
 [data]
 source = "thinned_solar"
 draw = {seed}
+leaks = "drop" # of two photographs of one cell, one is tested and none is learned from
 
 [[backbones]]
 name = "efficientnet_lite0"
