@@ -94,6 +94,16 @@ def test_what_folds_and_seeds_change_widens_the_interval_and_a_fall_of_all_alike
     assert fell_unlike.high - fell_unlike.low > 1.1 * (fell_alike.high - fell_alike.low)
 
 
+def test_the_interval_of_a_low_share_ends_at_0_and_stays_a_share_when_it_is_lowered() -> None:
+    predictions, labels = search(np.random.default_rng(13), configurations=3, n=40, truth=0.1)
+    own = [score("accuracy", one, labels) for one in predictions]
+    estimate = bbc_cv(predictions, labels, "accuracy", again={k: own[k] + 0.2 * (k - 1) for k in range(3)})
+    assert estimate.low == 0
+    _, interval = estimate.lowered(0.01)
+    assert interval.low == 0
+    assert interval.high == pytest.approx(estimate.high - 0.01)
+
+
 def test_a_search_of_one_has_the_interval_of_its_one_score() -> None:
     predictions, labels = search(np.random.default_rng(10), configurations=1, n=400, truth=0.7)
     alone = bbc_cv(predictions, labels, "accuracy", repeats=4000)

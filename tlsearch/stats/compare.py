@@ -154,7 +154,7 @@ def cannot_tell_apart(
     drawn, scores = every[:, : len(fair)] @ mean, plain[: len(fair)] @ mean  # (B, K), (K,)
     if len(before) > 1:
         unseen = _unexplained(plain[len(fair) :] - scores, every[:, len(fair) :] - drawn) / np.array(counts)
-        drawn = drawn + np.random.default_rng(seed).normal(size=drawn.shape) * np.sqrt(unseen)
+        drawn = drawn + np.random.default_rng([seed, 1]).normal(size=drawn.shape) * np.sqrt(unseen)
     gaps = scores[:, None] - scores  # (K, K)
     noise = drawn[:, :, None] - drawn[:, None, :] - gaps  # (B, K, K)
     spread = noise.std(axis=0)

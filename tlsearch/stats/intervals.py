@@ -121,5 +121,12 @@ def no_narrower_than_wilson(metric: str, interval: Interval, score: float, n: in
     return Interval(low=min(interval.low, least.low), high=max(interval.high, least.high))
 
 
+def within_ends(metric: str, interval: Interval) -> Interval:
+    """Cut an interval at the ends of its metric: a share's are 0 and 1, a negated log loss stops at 0."""
+    least, most = (0.0, 1.0) if metric in SHARES else (-np.inf, 0.0)
+    low, high = np.clip([interval.low, interval.high], least, most)
+    return Interval(low=float(low), high=float(high))
+
+
 def _scores(metric: str, outcomes: Outcomes, weights: Iterator[Weights]) -> Floats:
     return np.concatenate([weighted_scores(metric, outcomes, chunk)[:, 0] for chunk in weights])

@@ -32,7 +32,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tlsearch.stats.intervals import CONFIDENCE, Interval, no_narrower_than_wilson, outcomes_interval
+from tlsearch.stats.intervals import CONFIDENCE, Interval, no_narrower_than_wilson, outcomes_interval, within_ends
 from tlsearch.stats.metrics import Floats, Groups, Integers, Outcomes, Predictions, plain_scores, weighted_scores
 from tlsearch.stats.resampling import bootstrap_weights
 
@@ -137,7 +137,7 @@ def bbc_cv(
     score = _both(centre, twice.get(winner))
     noise = _noise([float(plain[index]) - value for index, value in twice.items()], otherwise=plain[winner] - centre)
     interval = around(score, centre, parts, noise=noise)
-    interval = no_narrower_than_wilson(metric, interval, score, n)
+    interval = within_ends(metric, no_narrower_than_wilson(metric, interval, score, n))
     return SelectionEstimate(
         score=score,
         low=interval.low,
