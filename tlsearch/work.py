@@ -68,7 +68,7 @@ class Job:
 
     @property
     def ends_together(self) -> bool:
-        """Whether all results come at once, at the end: heads are trained side by side, fold by fold."""
+        """Whether all results come at once, at the end: heads alone are a matter of moments."""
         return not any(row.recipe.fine_tunes for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def test_a_trial_is_scored_on_predictions_of_fits_that_never_saw_the_picture(
     assert result.fold_scores == tuple(
         score("accuracy", result.log_probs[folds == fold], TRUTH[folds == fold]) for fold in (0, 1)
     )
-    assert [(e.fold, e.epoch) for e in epochs] == [(fold, epoch) for fold in (0, 1) for epoch in range(4)]
+    assert sorted((e.fold, e.epoch) for e in epochs) == [(fold, epoch) for fold in (0, 1) for epoch in range(4)]
     assert all(np.isfinite(e.train_loss) and e.seconds > 0 for e in epochs)
     assert result.score > 0.5, "the drawings can be told apart, or these tests show little"
 

@@ -101,7 +101,7 @@ def fitted(
     deepest = cuts[-1]
     head.to(material.device)
     micro = MicroBatch()
-    objective = _objective(recipe, material, fold)
+    objective = objective_of(recipe, material, fold)
     torch.manual_seed(dropout_seed)
     with _put_back([p for stage in material.loaded.weights[deepest:] for p in stage]):
         first = 0
@@ -116,7 +116,7 @@ def fitted(
                 values,
                 material.labels,
                 fold,
-                _stretch(recipe, phase, first, fold, objective),
+                stretch_of(recipe, phase, first, fold, objective),
                 micro=micro,
                 on_epoch=_told(on_epoch, result),
             )
@@ -147,7 +147,8 @@ def _put_back(weights: Sequence[nn.Parameter]) -> Iterator[None]:
                 weight.requires_grad_(False).copy_(value)
 
 
-def _objective(recipe: Recipe, material: Material, fold: Fold) -> Objective:
+def objective_of(recipe: Recipe, material: Material, fold: Fold) -> Objective:
+    """What a recipe's steps minimise on a fold: the counts of its classes are of the fold's own training images."""
     return Objective.on(
         material.labels[fold.train],
         classes=material.classes,
@@ -156,7 +157,8 @@ def _objective(recipe: Recipe, material: Material, fold: Fold) -> Objective:
     )
 
 
-def _stretch(recipe: Recipe, phase: Phase, first: int, fold: Fold, objective: Objective) -> Stretch:
+def stretch_of(recipe: Recipe, phase: Phase, first: int, fold: Fold, objective: Objective) -> Stretch:
+    """A phase's epochs on a fold, the first of them numbered `first`."""
     return Stretch(
         epochs=phase.epochs,
         first=first,

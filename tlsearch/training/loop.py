@@ -130,11 +130,10 @@ def train(
     """
     steps_an_epoch = len(batches(fold.train, stretch.batch_size))
     steps = stretch.epochs * steps_an_epoch
-    drawn_alike = labels[fold.train].cpu().numpy() if stretch.balanced else None
     for offset in range(stretch.epochs):
         began = time.monotonic()
         epoch = stretch.first + offset
-        order = _order(fold, drawn_alike, epoch)
+        order = order_of(fold, labels, epoch, balanced=stretch.balanced)
         views = view_of(len(labels), seed=fold.seed, views=len(inputs.views), epoch=epoch)
         total = torch.zeros((), device=labels.device)
         for index, rows in enumerate(batches(order, stretch.batch_size)):
@@ -199,11 +198,19 @@ def is_device_lost(error: BaseException) -> bool:
     return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
 
 
-def _order(fold: Fold, drawn_alike: NDArray[np.int64] | None, epoch: int) -> NDArray[np.int64]:
-    """The images of an epoch; where their labels are given, all classes alike."""
-    if drawn_alike is None:
-        return epoch_order(fold.train, seed=fold.seed, repeat=fold.repeat, fold=fold.fold, epoch=epoch)
-    return balanced_order(fold.train, drawn_alike, seed=fold.seed, repeat=fold.repeat, fold=fold.fold, epoch=epoch)
+def order_of(fold: Fold, labels: torch.Tensor, epoch: int, *, balanced: bool) -> NDArray[np.int64]:
+    """The images of an epoch in training order.
+
+    Args:
+        fold: Which images.
+        labels: Of all development images.
+        epoch: Counted over all phases.
+        balanced: Whether all classes are drawn alike.
+    """
+    place = {"seed": fold.seed, "repeat": fold.repeat, "fold": fold.fold, "epoch": epoch}
+    if not balanced:
+        return epoch_order(fold.train, **place)
+    return balanced_order(fold.train, labels[fold.train].cpu().numpy(), **place)
 
 
 def _gradients(

@@ -15,7 +15,7 @@ from tlsearch.freezing import frozen_stages
 from tlsearch.records import EpochRecord, FailureReason, ModelFacts, TrialState
 from tlsearch.stats import score
 from tlsearch.training.fit import Fitted, Material, fitted, set_head_state
-from tlsearch.training.heads import HeadRow, fit_heads
+from tlsearch.training.heads import HeadRow, fit_head
 from tlsearch.training.loop import Fold, NonFiniteError, PrunedError, is_device_lost, is_out_of_memory
 from tlsearch.training.order import derive
 from tlsearch.work import Job, Progress, Row, RowResult
@@ -67,26 +67,19 @@ class Scorer:
 
     def score_heads(self, rows: tuple[Row, ...]) -> list[RowResult]:
         """Score rows that train heads alone; they share all but what a job's rows may vary."""
-        began = time.monotonic()
         material = self._material(rows[0])
-        scores = {row.trial: self._blank() for row in rows}
-        failed: dict[int, RowResult] = {}
-        for fold in self._folds:
-            alive = [row for row in rows if row.trial not in failed]
-            heads = [self._head_row(row, fold) for row in alive]
-            for row, outcome in zip(alive, fit_heads(heads, material, fold), strict=True):
-                if isinstance(outcome, Exception):
-                    failed[row.trial] = failed_row(self._job, row, outcome, (time.monotonic() - began) / len(rows))
-                else:
-                    self._keep(scores[row.trial], fold, outcome)
-        seconds = (time.monotonic() - began) / len(rows)
-        return [failed.get(row.trial) or self._head_result(row, scores[row.trial], seconds) for row in rows]
+        return [self._score_head(row, material) for row in rows]
 
-    def _head_result(self, row: Row, scores: Scores, seconds: float) -> RowResult:
+    def _score_head(self, row: Row, material: Material) -> RowResult:
+        began = time.monotonic()
+        scores = self._blank()
         try:
-            return self._completed(row, scores, seconds)
-        except Exception as error:  # a head that trains but cannot be measured is no fault of its neighbours
-            return failed_row(self._job, row, error, seconds)
+            answers = fit_head(self._head_row(row), material, self._folds)
+            for fold, log_probs in zip(self._folds, answers, strict=True):
+                self._keep(scores, fold, log_probs)
+            return self._completed(row, scores, time.monotonic() - began)
+        except Exception as error:  # of whatever kind: it is this row's result, and no fault of its neighbours
+            return failed_row(self._job, row, error, time.monotonic() - began)
 
     def score_fine_tuned(self, row: Row) -> RowResult:
         """Score a row that trains stages as well: the probe, then its own schedule, on one fold after another."""
@@ -109,7 +102,10 @@ class Scorer:
         return self._completed(row, scores, time.monotonic() - began - scores.probe_seconds)
 
     def refit(self, row: Row, fold: Fold) -> AbstractContextManager[Fitted]:
-        """The very fit that scored a row on a fold, once more, to be looked at until its context ends."""
+        """The fit that scored a row on a fold, once more, to be looked at until its context ends.
+
+        Of a head that was trained on all folds side by side, the same but for rounding.
+        """
         material = self._material(row)
         head, _ = self._first_head(row, fold, material)
         seed = self._seed("dropout", row)
@@ -152,12 +148,12 @@ class Scorer:
         set_head_state(head, probe.state)
         return head, probe.seconds if fresh else 0.0
 
-    def _head_row(self, row: Row, fold: Fold) -> HeadRow:
+    def _head_row(self, row: Row) -> HeadRow:
         return HeadRow(
             recipe=row.recipe,
             head=lambda: self._parts.head(row.recipe, self._seed("init", row)),
             dropout_seed=self._seed("dropout", row),
-            on_epoch=lambda _, epoch, loss, seconds: self._told(row, fold, epoch, loss, seconds),
+            on_epoch=lambda fold, epoch, loss, seconds: self._told(row, fold, epoch, loss, seconds),
         )
 
     def _seed(self, what: str, row: Row) -> int:

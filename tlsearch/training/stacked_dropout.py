@@ -1,0 +1,53 @@
+"""Dropout for a head that is trained on several folds at once: each fold drops what it would drop alone."""
+
+from collections.abc import Sequence
+
+import torch
+
+
+class StackedDropout:
+    """F streams of chance from one seed, one a fold, shared by all dropout layers of a head.
+
+    Streams that stand at the same place draw the same, so one draw serves all of them, until a fold has a shorter
+    batch than the others.
+
+    Args:
+        seed: Every stream drops what a head alone would drop after `torch.manual_seed` with it, on a CPU to the bit. A
+            GPU's own dropout draws in another way.
+        folds: F.
+        device: Of what is dropped.
+    """
+
+    def __init__(self, seed: int, folds: int, device: torch.device) -> None:
+        self._streams = [torch.Generator(device).manual_seed(seed) for _ in range(folds)]
+        self._together = True  # else each stream is where its own draws have brought it
+
+    def __call__(self, p: float, x: torch.Tensor, lengths: Sequence[int] | None) -> torch.Tensor:
+        """Set a share `p` to 0 and scale the rest up.
+
+        Args:
+            p: 0 to below 1.
+            x: `(F, n, D)`.
+            lengths: How many of the n are pictures, for each fold; None where all are.
+        """
+        if p == 0:
+            return x
+        alike = lengths is None
+        if self._together and alike:
+            keep = torch.empty(x.shape[1:], device=x.device, dtype=x.dtype)  # (n, D): of every fold
+            keep.bernoulli_(1 - p, generator=self._streams[0])
+        else:
+            keep = self._each(p, x, [x.shape[1]] * len(x) if lengths is None else lengths)
+        return x * keep.div_(1 - p)
+
+    def _each(self, p: float, x: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        first, *others = self._streams
+        if self._together:
+            for stream in others:
+                stream.set_state(first.get_state())
+        keep = torch.zeros(x.shape, device=x.device, dtype=x.dtype)  # in order, as a fold alone would draw
+        for fold, (stream, length) in enumerate(zip(self._streams, lengths, strict=True)):
+            keep[fold, :length].bernoulli_(1 - p, generator=stream)
+        # how far a draw moves a stream, and whether its size matters, is the library's affair
+        self._together = all(torch.equal(stream.get_state(), first.get_state()) for stream in others)
+        return keep
