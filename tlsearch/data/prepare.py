@@ -87,7 +87,9 @@ def prepare_data(
     labels = tuple(image.label for image in dataset.images)
     parts = source.ready_parts(dataset)
     store = PixelStore.build([image.path for image in dataset.images], shorter_px, cache_dir, progress)
-    bad = check.unreadable(store, files, labels, classes, config.bad_images, _listing(dataset.root, cache_dir))
+    bad = check.unreadable(
+        store, files, labels, classes, config.bad_images, unreadable_listing(dataset.root, cache_dir)
+    )
     readable = [index for index in range(len(files)) if index not in bad]
     duplicates = check.duplicates(store.hashes, files, labels, classes, readable)
     links = links_among(dataset, store, readable, find_links)
@@ -123,7 +125,7 @@ def links_among(dataset: Dataset, store: PixelStore, readable: Sequence[int], fi
     return find_links(store, [image.path for image in dataset.images], sorted(different.values()))
 
 
-def _listing(root: Path, cache_dir: Path) -> Path:
+def unreadable_listing(root: Path, cache_dir: Path) -> Path:
     """The file for what cannot be read in a folder: its own, for studies of other folders share the cache."""
     return cache_dir / f"unreadable-{hashlib.sha256(os.fsencode(root.absolute())).hexdigest()[:12]}.txt"
 

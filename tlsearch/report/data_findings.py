@@ -54,8 +54,10 @@ def nearly_equal(findings: Mapping[str, Json], words: Words, width: int) -> Rend
     two = [pair for pair in pairs if not _one_label(pair)]
     said = _rest(len(pairs), words)
     if two:
-        noun = "pair stands" if len(two) == 1 else "pairs stand"
-        said.insert(0, words.text(f"{len(two)} {noun} under two labels, and come first: one of each may be wrong."))
+        under_two = plural(
+            len(two), "pair stands under two labels, and comes", "pairs stand under two labels, and come"
+        )
+        said.insert(0, words.text(f"{under_two} first: one of the labels may be wrong."))
     return section(plural(len(pairs), "pair of nearly equal pictures", "pairs of nearly equal pictures"), found, *said)
 
 

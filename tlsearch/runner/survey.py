@@ -9,7 +9,7 @@ from pathlib import Path
 from tlsearch.data import check, source
 from tlsearch.data.linking import FindLinks, near_findings
 from tlsearch.data.pixels import PixelStore, ProgressCallback
-from tlsearch.data.prepare import links_among
+from tlsearch.data.prepare import links_among, unreadable_listing
 from tlsearch.data.sides import Labelled, choose_sides
 from tlsearch.data.split import group_keys
 from tlsearch.devices import choose_devices, cpu_threads
@@ -166,7 +166,7 @@ def look_at(
         notes=(*dataset.notes, *([links.note] if links.note else [])),
     )
     with _noted(looked.faults):
-        listing = cache_dir / "unreadable.txt"
+        listing = unreadable_listing(dataset.root, cache_dir)
         check.unreadable(store, files, labels, classes, config.bad_images, listing)
     with _noted(looked.faults):
         check.duplicates(store.hashes, files, labels, classes, readable)
