@@ -47,7 +47,10 @@ class Inputs:
         if views is None or len(self.views) == 1:
             batch = self.views[0][rows]
         else:
-            batch = np.stack([self.views[v][r] for r, v in zip(rows, views, strict=True)])
+            batch = np.empty((len(rows), *self.views[0].shape[1:]), dtype=self.views[0].dtype)
+            for view in np.unique(views):
+                shown = views == view
+                batch[shown] = self.views[view][rows[shown]]
         return torch.from_numpy(np.ascontiguousarray(batch)).to(device)
 
 
