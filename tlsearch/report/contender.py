@@ -76,26 +76,30 @@ def load_contender(store: Store, study: str, trial: int | None = None) -> Conten
         raise NothingCompletedError(f"no trial of study '{study}' completed, so there is nothing to compare")
     named = None if best is None else best.entry.trial
     found = _with_answers(evidence, trial if trial is not None else named)
-    context = record.context
-    if "hashes" not in context:
+    if "hashes" not in record.context:
         raise DataError(
             f"study '{study}' was run before tlsearch stored what its pictures hash to, so none can be paired",
-            hint="run it once more under another name: tlsearch run --new-study NAME",
+            hint="run it once more under another name: tlsearch run STUDY.toml --new-study NAME",
         )
+    again = store.predictions(study, repeat=CONFIRMING_REPEAT).get(found.number)
+    return _contender(evidence, found, again, picked=found.number == named)
+
+
+def _contender(evidence: Evidence, trial: TrialRecord, again: NDArray[np.float32] | None, *, picked: bool) -> Contender:
+    context, groups = evidence.study.context, evidence.groups
     competed = sum(one.number in evidence.predictions for one in evidence.searched())
-    groups = evidence.groups
     return Contender(
-        study=study,
+        study=evidence.study.name,
         metric=evidence.metric,
         classes=tuple(str(name) for name in context["classes"]),
         files=tuple(str(name) for name in context["files"]),
         hashes=tuple(str(digest) for digest in context["hashes"]),
         labels=evidence.labels,
         groups=None if groups is None else tuple(str(group) for group in groups),
-        entry=entry(evidence, found, with_interval=False),
-        answers=evidence.predictions[found.number],
-        again=store.predictions(study, repeat=CONFIRMING_REPEAT).get(found.number),
-        picked_from=competed if found.number == named and found.kind is not TrialKind.BASELINE else None,
+        entry=entry(evidence, trial, with_interval=False),
+        answers=evidence.predictions[trial.number],
+        again=again,
+        picked_from=competed if picked and trial.kind is not TrialKind.BASELINE else None,
     )
 
 

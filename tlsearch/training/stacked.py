@@ -138,9 +138,8 @@ def fit_stacked(
     objectives = [objective_of(recipe, material, fold) for fold in folds]
     first = 0
     for phase in recipe.phases:
-        stretches = [
-            stretch_of(recipe, phase, first, fold, objective) for fold, objective in zip(folds, objectives, strict=True)
-        ]
+        pairs = zip(folds, objectives, strict=True)
+        stretches = [stretch_of(recipe, phase, first, fold, objective) for fold, objective in pairs]
         _train(
             stacked, _stepper(recipe, phase, stacked), recipe.clip_norm, inputs, material, folds, stretches, on_epoch
         )
