@@ -53,6 +53,8 @@ def kill(kind: str, *, stored: bool = False, **fields: int) -> Strike:
 KILLS = [
     kill("prepared"),
     kill("prepared", stored=True),
+    kill("data_checked"),
+    kill("data_checked", stored=True),
     kill("asked"),
     kill("asked", stored=True),
     kill("dispatched"),
@@ -140,6 +142,7 @@ def the_best_were_confirmed_and_one_was_fitted(store: Store, folder: Path) -> No
     assert chosen == fitted["trial"]
     final = json.loads((folder / fitted["folder"] / "final.json").read_text())
     assert final["trial"] == chosen
+    assert len(store.events("killed", ["data_checked"])) == 1
     (pictured,) = store.events("killed", ["pictured"])
     assert pictured.data["trial"] == chosen
     assert [event.kind for event in store.events("killed")][-1] == "run_ended"
