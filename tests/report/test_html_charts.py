@@ -8,9 +8,10 @@ import plotly.graph_objects as go
 import pytest
 from page_world import FAILED, PRUNED, TRIALS, PageStudy
 
+from tlsearch.report.data_check import LearningCurve
 from tlsearch.report.page import charts, curves
 from tlsearch.report.page.charts import Chart
-from tlsearch.report.page.material import LearningCurve, Material
+from tlsearch.report.page.material import Material
 from tlsearch.report.page.parallel import parallel
 from tlsearch.report.page.reading import load_material
 from tlsearch.report.page.scale import Scale
@@ -30,14 +31,14 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 def drawn(material: Material) -> list[Chart]:
     summary, tries = material.summary, material.tries
     assert summary.calibration is not None
-    assert material.check is not None
-    assert material.check.learning is not None
+    assert material.summary.check is not None
+    assert material.summary.check.learning is not None
     found = [
         charts.over_time(tries, WORDS, 5),
         charts.by_depth(tries, summary.depths, WORDS),
         charts.by_learning_rate(tries, WORDS),
         curves.reliability(summary.calibration),
-        curves.learning(material.check.learning, WORDS),
+        curves.learning(material.summary.check.learning, WORDS),
         parallel(tries, summary.importance, WORDS),
     ]
     return [chart for chart in found if chart is not None]

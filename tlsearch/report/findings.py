@@ -7,6 +7,7 @@ from statistics import median
 import numpy as np
 
 from tlsearch.records import Json, TrialRecord
+from tlsearch.report.cells import worst_mistakes
 from tlsearch.report.data_check import DataCheck
 from tlsearch.report.entries import unfrozen
 from tlsearch.report.evidence import Evidence
@@ -132,18 +133,15 @@ def _backbone(evidence: Evidence, names: tuple[str, ...]) -> BackboneSummary:
 def _mistakes(evidence: Evidence, trial: int) -> tuple[Mistake, ...]:
     log_probs, labels = evidence.predictions[trial], evidence.labels
     classes, files = evidence.study.context["classes"], evidence.study.context["files"]
-    known = ~np.isnan(log_probs).any(axis=1)
-    predicted = np.nan_to_num(log_probs, nan=-np.inf).argmax(axis=1)
-    sureness = np.where(known & (predicted != labels), log_probs[np.arange(len(labels)), predicted], -np.inf)
-    worst = [i for i in np.argsort(-sureness, kind="stable")[:MISTAKES].tolist() if sureness[i] > -np.inf]
+    answers = np.nan_to_num(log_probs, nan=-np.inf).argmax(axis=1)
     return tuple(
         Mistake(
-            file=str(files[i]),
-            truth=str(classes[labels[i]]),
-            predicted=str(classes[predicted[i]]),
-            probability=float(np.exp(sureness[i])),
+            file=str(files[place]),
+            truth=str(classes[labels[place]]),
+            predicted=str(classes[answers[place]]),
+            probability=float(np.exp(log_probs[place, answers[place]])),
         )
-        for i in worst
+        for place in worst_mistakes(log_probs, labels, MISTAKES)
     )
 
 

@@ -2,8 +2,8 @@
 
 from math import floor, isnan
 
+from tlsearch.report.data_check import LearningCurve
 from tlsearch.report.page.charts import CATEGORIES, HOVER, METRICS, SYMBOLS, Chart, Trace, plain, shown
-from tlsearch.report.page.material import LearningCurve
 from tlsearch.report.text import Words
 from tlsearch.stats import Calibration
 from tlsearch.stats.calibration import Curve

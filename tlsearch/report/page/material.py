@@ -67,56 +67,6 @@ class Pictures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelDoubt:
-    """A picture whose label looks wrong.
-
-    Args:
-        file: The picture.
-        label: Its class.
-        suggested: The class that it looks like.
-        probability: Of its own label, by a fit that did not train on it.
-        sure: The probability of the suggested class, likewise.
-    """
-
-    file: str
-    label: str
-    suggested: str
-    probability: float
-    sure: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearningCurve:
-    """What fewer pictures would have given: would more help?
-
-    Args:
-        images: Pictures trained on, ascending.
-        score: For each; greater is better.
-        low: The lower end of each score's interval.
-        high: The upper end.
-        per_class: Recall of each class, likewise.
-        says: The conclusion in a sentence.
-    """
-
-    images: tuple[int, ...]
-    score: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    per_class: Mapping[str, tuple[float, ...]]
-    says: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataCheck:
-    """What a look at all answers says about the data; `network` gave the answers."""
-
-    network: str
-    images: int
-    doubts: tuple[LabelDoubt, ...]
-    learning: LearningCurve | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """What it takes to repeat the study.
 
@@ -149,5 +99,4 @@ class Material:
     tries: tuple[Try, ...]
     answered: Answered | None
     pictures: Pictures | None
-    check: DataCheck | None
     origin: Origin

@@ -1,7 +1,6 @@
 """Reads what a page is made of from a study's store."""
 
 import json
-from collections.abc import Sequence
 
 from tlsearch.errors import StoreError
 from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
@@ -9,10 +8,7 @@ from tlsearch.report.entries import entry
 from tlsearch.report.evidence import Evidence
 from tlsearch.report.page.material import (
     Answered,
-    DataCheck,
     HeatMap,
-    LabelDoubt,
-    LearningCurve,
     Material,
     Origin,
     Pictures,
@@ -61,7 +57,6 @@ def material(evidence: Evidence) -> Material:
         tries=tuple(_try(evidence, trial) for trial in evidence.trials if trial.kind is not TrialKind.DUPLICATE),
         answered=_answered(evidence, summary),
         pictures=_pictures(_stored(evidence, "pictures")),
-        check=_check(_stored(evidence, "data_check")),
         origin=_origin(evidence, summary),
     )
 
@@ -103,39 +98,6 @@ def _pictures(data: Json) -> Pictures | None:
     )
 
 
-def _check(data: Json) -> DataCheck | None:
-    if data is None:
-        return None
-    return DataCheck(
-        network=str(data["network"]),
-        images=int(data["images"]),
-        doubts=tuple(
-            LabelDoubt(
-                file=str(one["file"]),
-                label=str(one["label"]),
-                suggested=str(one["suggested"]),
-                probability=float(one["probability"]),
-                sure=float(one["sure"]),
-            )
-            for one in data.get("label_errors") or ()
-        ),
-        learning=_learning(data.get("learning")),
-    )
-
-
-def _learning(data: Json) -> LearningCurve | None:
-    if data is None:
-        return None
-    return LearningCurve(
-        images=tuple(int(n) for n in data["images"]),
-        score=_floats(data["score"]),
-        low=_floats(data["low"]),
-        high=_floats(data["high"]),
-        per_class={str(name): _floats(recalls) for name, recalls in (data.get("per_class") or {}).items()},
-        says=str(data["says"]),
-    )
-
-
 def _origin(evidence: Evidence, summary: Summary) -> Origin:
     started = evidence.last("run_started")
     best = None if summary.best is None else evidence_trial(evidence, summary.best.entry.trial)
@@ -149,8 +111,3 @@ def _origin(evidence: Evidence, summary: Summary) -> Origin:
         license=str(evidence.study.context.get("license") or ""),
         holdout_opened="" if summary.holdout is None else summary.holdout.opened,
     )
-
-
-def _floats(values: Sequence[Json]) -> tuple[float, ...]:
-    # a class without pictures in a share has no recall, which JSON writes as null
-    return tuple(float("nan") if value is None else float(value) for value in values)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tlsearch.records import Json
+from tlsearch.report.data_check import LabelDoubt
 from tlsearch.report.page.curves import learning
-from tlsearch.report.page.material import LabelDoubt
 from tlsearch.report.page.section import Desk, Section, Shown, per_cent, sureness
 from tlsearch.report.text import number, plural
 
@@ -76,14 +76,14 @@ def pictures(desk: Desk) -> Section:
         content={
             "counts": [(name, number(count), round(100 * count / most, 1)) for name, count in counts],
             "findings": shown,
-            "not_checked": [] if desk.material.check else ["This run did not look for wrong labels."],
+            "not_checked": [] if desk.material.summary.check else ["This run did not look for wrong labels."],
         },
     )
 
 
 def more_pictures(desk: Desk) -> Section:
     """Whether more pictures would help."""
-    check = desk.material.check
+    check = desk.material.summary.check
     curve = None if check is None else check.learning
     chart = None if curve is None else learning(curve, desk.words)
     lead = ""
@@ -149,7 +149,7 @@ def _equal(found: Mapping[str, Json], desk: Desk) -> Finding | None:
 
 
 def _doubts(desk: Desk) -> Finding | None:
-    check = desk.material.check
+    check = desk.material.summary.check
     if check is None or not check.doubts:
         return None
     shown = tuple(_doubt(one, desk) for one in check.doubts[:MOST_DOUBTS])
