@@ -18,12 +18,6 @@ def unmoved(pairs: int) -> Places:
     return np.tile(np.array([1, 0, 1, 0], np.float32), (pairs, 1))
 
 
-def reversed_places(places: Places) -> Places:
-    """Where the second of each pair lies on the first, from where the first lies on the second."""
-    scales, shifts = places[:, 0::2], places[:, 1::2]
-    return np.stack([1 / scales, -shifts / scales], axis=2).reshape(-1, 4).astype(np.float32)
-
-
 def aligned(moved: Squares, still: Squares, places: Places, *, steps: int) -> Places:
     """Where to lay the first of each pair so that it covers the second.
 
@@ -65,7 +59,7 @@ def correlation(one: Squares, other: Squares, mean: Squares) -> Values:
     Args:
         one: `(n, px, px)`.
         other: Their partners.
-        mean: The mean of all pictures of the dataset, `(1, px, px)`, or as it lies beside each pair.
+        mean: The mean of all pictures of the dataset, `(1, px, px)`.
     """
     first, second = _beyond_mean(one, mean), _beyond_mean(other, mean)
     spread_one, spread_other = first.std(1), second.std(1)
@@ -115,7 +109,7 @@ def _beyond_mean(squares: Squares, mean: Squares) -> Squares:
     """
     rows = squares.reshape(len(squares), -1)
     centred = rows - rows.mean(1, keepdims=True)
-    common = mean.reshape(len(mean), -1) - mean.mean((1, 2)).reshape(-1, 1)
-    length = np.maximum((common**2).sum(1, keepdims=True), 1e-9)  # of pictures that are all flat it is 0
-    beyond: Squares = centred - (centred * common).sum(1, keepdims=True) / length * common
+    common = mean.reshape(-1) - mean.mean()
+    length = max(float(common @ common), 1e-9)  # of pictures that are all flat it is 0
+    beyond: Squares = centred - np.outer(centred @ common / length, common)
     return beyond

@@ -17,7 +17,6 @@ from tlsearch.data.alignment import (
     aligned,
     correlation,
     laid,
-    reversed_places,
     shrunk,
     unmoved,
 )
@@ -59,7 +58,7 @@ class NearPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Roughly:
-    """Pairs that agree after a first alignment; the first of each is moved, mirrored where `mirrored` is set."""
+    """Pairs that agree after a first alignment; the first of each is moved, mirrored where that is set."""
 
     pairs: NDArray[np.int64]  # (n, 2)
     mirrored: NDArray[np.bool_]
@@ -105,8 +104,9 @@ def _promising(
     coarse_mean = shrunk(mean, COARSE_PX)
 
     def roughly(batch: NDArray[np.int64]) -> _Roughly:
-        both = np.concatenate([batch, batch])
-        rough = _Roughly(pairs=both, mirrored=np.arange(len(both)) >= len(batch), places=unmoved(len(both)))
+        either = np.concatenate([batch, batch[:, ::-1]])  # what was cropped cannot be laid over what was not
+        pairs = np.concatenate([either, either])
+        rough = _Roughly(pairs=pairs, mirrored=np.arange(len(pairs)) >= len(either), places=unmoved(len(pairs)))
         for px, promising in PROMISING.items():
             if not len(rough.pairs):
                 break
@@ -129,24 +129,19 @@ def _promising(
 
 
 def _confirmed(store: PixelStore, indices: Sequence[int], rough: _Roughly, mean: Squares) -> Iterator[NearPair]:
-    """Those of a batch whose pixels agree once they are aligned, whichever of the two is moved."""
+    """Those of a batch whose pixels agree once they are aligned."""
     if not len(rough.pairs):
         return
     pictures = [[indices[position] for position in side] for side in rough.pairs.T]
-    one, other = (grey_squares(store, side, SAMPLED_PX).astype(np.float32) for side in pictures)
-    one = _mirrored(one, rough.mirrored)
-    means = np.repeat(mean, len(one), axis=0)
-    forth = _likeness(one, other, rough.places, means)
-    back = _likeness(other, one, reversed_places(rough.places), _mirrored(means, rough.mirrored))
-    likeness = np.maximum(*(np.where(coarse >= COARSE, fine, -1) for fine, coarse in (forth, back)))
-    for pair in np.nonzero(likeness >= FINE)[0]:
-        first, second = sorted((pictures[0][pair], pictures[1][pair]))
-        mirrored = bool(rough.mirrored[pair])
-        yield NearPair(one=first, other=second, likeness=float(likeness[pair]), mirrored=mirrored)
+    moved, still = (grey_squares(store, side, SAMPLED_PX).astype(np.float32) for side in pictures)
+    fine, coarse = _likeness(_mirrored(moved, rough.mirrored), still, rough.places, mean)
+    for pair in np.nonzero((fine >= FINE) & (coarse >= COARSE))[0]:
+        one, other = sorted((pictures[0][pair], pictures[1][pair]))
+        yield NearPair(one=one, other=other, likeness=float(fine[pair]), mirrored=bool(rough.mirrored[pair]))
 
 
 def _likeness(moved: Squares, still: Squares, places: Places, mean: Squares) -> tuple[Values, Values]:
-    """The correlation of each pair at 64 and at 16 px, after a last alignment; the mean lies as what is still."""
+    """The correlation of each pair at 64 and at 16 px, after a last alignment."""
     places = aligned(shrunk(moved, FINE_PX), shrunk(still, FINE_PX), places, steps=STEPS)
     one, other = shrunk(laid(moved, places), FINE_PX), shrunk(still, FINE_PX)
     coarse = (shrunk(squares, COARSE_PX) for squares in (one, other, mean))
