@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import nan
 
 from tlsearch.records import Json
 from tlsearch.report.text import Words
@@ -77,7 +78,7 @@ class DataCheck:
                 score=tuple(curve["score"]),
                 low=tuple(curve["low"]),
                 high=tuple(curve["high"]),
-                per_class={name: tuple(recalls) for name, recalls in curve["per_class"].items()},
+                per_class={name: tuple(map(_known, recalls)) for name, recalls in curve["per_class"].items()},
                 says=curve["says"],
             ),
         )
@@ -111,6 +112,11 @@ def would_more_help(
     return (
         f"{said} '{name}' gains most: {100 * before:.0f} % of its pictures were recognised, then {100 * after:.0f} %."
     )
+
+
+def _known(recall: float | None) -> float:
+    # a class without pictures in a share has no recall, which JSON writes as null
+    return nan if recall is None else recall
 
 
 def _gains_most(per_class: Mapping[str, Sequence[float]]) -> tuple[str, float, float]:
