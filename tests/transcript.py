@@ -22,11 +22,15 @@ PICTURE = r"\b(?:\w+/)?[a-z]+_\d\d\.jpg\b"
 PERSON = r"\b(?:Avaro|Belisa|Corvan|Dunika)\b"
 
 # What differs between two machines, and what stands for it. Everything else must be the same, word for word.
-PHASES = "data|features|search|confirmation|choosing|final fit|truth"
+PHASES = "data|features|data check|search|confirmation|choosing|final fit|truth|pictures"
 MASKS = (
     # what is being done, told where nothing else was for a while
     (rf"(?m)^\[[^\]\n]*\] (?!trial \d|(?:{PHASES})$)[^\n]*\n", ""),
     (r"(?m)\s+(?:=|best|baseline)\s*$", ""),  # which trials a ranking marks
+    # what is said of probabilities and of labels, and how many lines it takes
+    (r"(?ms)(^Whether its probabilities can be believed\n).*?(?=^\d+ labels? worth|^Would more pictures)", r"\1"),
+    (r"(?ms)^\d+ labels? worth a second look\n.*?(?=^Would more pictures)", ""),
+    (r"(?ms)(^Would more pictures help\?\n).*?(?=^\s*trained on)", r"\1"),
     (r"[\u2500-\u259f●]+", " "),  # rules, bars and intervals
     (r"\s+", " "),  # where lines fold
     (PICTURE, "PICTURE"),
