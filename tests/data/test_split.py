@@ -1,5 +1,6 @@
 """Splits follow content: nothing that belongs together is separated, and a grown folder keeps its holdout."""
 
+import hashlib
 from collections import Counter
 
 import numpy as np
@@ -138,3 +139,22 @@ def test_one_part_may_be_another_share() -> None:
 def test_few_images_get_many_folds() -> None:
     assert [fold_count("auto", n) for n in (120, 499, 500, 1999, 2000, 100_000)] == [5, 5, 3, 3, 1, 1]
     assert fold_count(4, 100_000) == 4
+
+
+@pytest.mark.parametrize(
+    ("folds", "together", "digest"),
+    [
+        (1, 1, "0e052284f467f02f"),
+        (2, 1, "236f472949bc5fd3"),
+        (3, 1, "2f53953bd3644721"),
+        (5, 1, "c966604a4968dd40"),
+        (2, 3, "6e101bea07a63691"),
+    ],
+)
+def test_pictures_and_groups_of_one_class_are_dealt_as_ever(folds: int, together: int, digest: str) -> None:
+    """A study that has begun would be refused as another one if its deal changed."""
+    labels, keys = pictures([40, 17, 8, 5])
+    if together > 1:
+        keys = [f"group:{label}-{index // together}" for index, label in enumerate(labels)]
+    told = repr(fold_partitions(labels, keys, folds, 2, seed=7))
+    assert hashlib.sha256(told.encode()).hexdigest().startswith(digest)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tlsearch.data import check, source
-from tlsearch.data.split import fold_count, fold_partitions, group_keys, holdout_mask
+from tlsearch.data.split import ONE_PART, fold_count, fold_partitions, group_keys, holdout_mask
+from tlsearch.errors import DataError
 from tlsearch.specs import Dataset
 from tlsearch.study import DataTable
 
@@ -75,7 +76,7 @@ def choose_sides(pictures: Labelled, config: DataTable, *, seed: int, repeats: i
     repeats nothing is dealt, only checked.
 
     Raises:
-        DataError: Where a class is too small, or lacks in a ready part.
+        DataError: Where a class is too small, lacks in a ready part, or cannot be had in every fold.
     """
     if not pictures.comes_split:
         return _own_sides(pictures, config, seed, repeats)
@@ -91,7 +92,7 @@ def choose_sides(pictures: Labelled, config: DataTable, *, seed: int, repeats: i
     development = tuple(sorted(train + val))
     ready = tuple(0 if index in scored else -1 for index in development)
     share = len(val) / len(development)
-    dealt = fold_partitions(*pictures.of(development), 1, repeats, seed, one_part=share)
+    dealt = _folds(pictures, development, 1, repeats, seed, one_part=share)
     return Sides(development=development, holdout=tuple(holdout), folds=(ready, *dealt[1:]))
 
 
@@ -114,8 +115,35 @@ def _dealt(
     folds = fold_count(config.folds, len(development))
     # fails where groups hold several classes, and taking one class's share has emptied another
     check.check_class_sizes(pictures.classes, labels, keys, folds, needed=max(2, folds))
-    partitions = fold_partitions(labels, keys, folds, repeats, seed)
-    return Sides(development=tuple(development), holdout=tuple(holdout), folds=partitions)
+    dealt = _folds(pictures, development, folds, repeats, seed)
+    return Sides(development=tuple(development), holdout=tuple(holdout), folds=dealt)
+
+
+def _folds(
+    pictures: Labelled, indices: Sequence[int], folds: int, repeats: int, seed: int, *, one_part: float = ONE_PART
+) -> tuple[tuple[int, ...], ...]:
+    """What `fold_partitions` says of some pictures.
+
+    Raises:
+        DataError: Where a fold would have no picture of a class to score, or none to train on.
+    """
+    labels, keys = pictures.of(indices)
+    partitions = fold_partitions(labels, keys, folds, repeats, seed, one_part=one_part)
+    sides = (-1, 0) if folds == 1 else range(folds)  # a class on all of them is scored and trained on in every fold
+    there = [set(zip(labels, partition, strict=True)) for partition in partitions]
+    lacking = [
+        f"'{name}'"
+        for label, name in enumerate(pictures.classes)
+        if any((label, side) not in dealt for dealt in there for side in sides)
+    ]
+    if lacking:
+        fewer = "set a lower data.folds, " if folds > 2 else ""
+        raise DataError(
+            f"no deal was found in which every fold trains on and scores class {', '.join(lacking)}: the few groups "
+            "with its pictures hold other classes too",
+            hint=f"{fewer}add pictures of it in groups of their own, or make smaller groups",
+        )
+    return partitions
 
 
 def _held_out(pictures: Labelled, indices: Sequence[int], share: float, *, leave: int) -> tuple[list[int], list[int]]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlsearch.data.components import linked_components
+from tlsearch.data.spreading import spread
 
 ONE_PART = 0.2  # the share of the development images in the one part where there are no folds
 FOLDS_BELOW = ((500, 5), (2000, 3))  # (development images, folds); above the last, one part
@@ -104,7 +105,10 @@ def fold_partitions(
 
 
 def _deal(labels: Sequence[int], groups: Sequence[str], weights: Sequence[float], salt: str) -> tuple[int, ...]:
-    """The part of each image: group after group, large ones first, goes where its classes are most wanting."""
+    """The part of each image: group after group, large ones first, goes where its classes are most wanting.
+
+    Where that leaves a part without a class, groups that hold several are moved.
+    """
     members: dict[str, list[int]] = defaultdict(list)
     for label, group in zip(labels, groups, strict=True):
         members[group].append(label)
@@ -127,6 +131,8 @@ def _deal(labels: Sequence[int], groups: Sequence[str], weights: Sequence[float]
         have[part].update(of_group)
         size[part] += len(of_group)
         part_of[group] = part
+    if any(present.keys() < total.keys() for present in have):
+        part_of = spread({group: members[group] for group in order}, part_of, len(weights))
     return tuple(part_of[group] for group in groups)
 
 
