@@ -17,7 +17,7 @@ from tlsearch.training.recipe import Recipe
 from tlsearch.work import Job, JobEnded, JobKind, Progress, Row, RowResult
 
 POLL_S = 0.2
-WORKER_DEATHS = 3  # with a trial alone in flight, before it counts as the trial's fault
+WORKER_DEATHS = 3  # with a trial or another job alone in flight, before it counts as that one's fault
 COORDINATOR_DEATHS = 5
 FAILURES_AT_THE_START = 5  # in a row: the run stops itself
 FAILURES_JUDGED = 10  # from so many trials on, more failures than half stop it
@@ -129,19 +129,11 @@ class Dispatcher:
         self._submit(job)
 
     def run(self, job: Job) -> RowResult:
-        """Run one job that is no trial's, such as a confirmation, and wait for its one result.
-
-        A worker that dies gives the job another chance; where that was the last one, the result is a failed one.
-        """
-        for attempt in range(1, WORKER_DEATHS + 1):
-            tried = replace(job, id=f"{job.id}-{attempt}")
-            self._submit(tried)
-            result = self._result_of(tried)
-            if result.reason not in DEATHS:
-                break
-        return result
+        """Run one job that is no trial's, such as a confirmation, and wait for its one result; see `until_told`."""
+        return until_told(job, self._result_of)
 
     def _result_of(self, job: Job) -> RowResult:
+        self._submit(job)
         while True:
             for result in self.hear(POLL_S):
                 if result.job == job.id:
@@ -179,7 +171,7 @@ class Dispatcher:
             if job is not None and job.kind is JobKind.TRIALS:
                 self._settle(job, ended)
             elif job is not None and all(result.job != job.id for result in others):
-                others.append(_lost(job, ended))
+                others.append(lost_result(job, ended))
         self._watcher.tick()
         return others
 
@@ -261,7 +253,23 @@ class Dispatcher:
             )
 
 
-def _lost(job: Job, ended: JobEnded) -> RowResult:
+def until_told(job: Job, run: Callable[[Job], RowResult]) -> RowResult:
+    """Run a job that is no trial's until a worker lives to tell of it.
+
+    A worker that dies gives the job another chance; where that was the last one, the result is a failed one.
+
+    Args:
+        job: Gets an id of its own at each try.
+        run: Runs it once, and waits for its one result: `lost_result` where its worker died.
+    """
+    for attempt in range(1, WORKER_DEATHS + 1):
+        result = run(replace(job, id=f"{job.id}-{attempt}"))
+        if result.reason not in DEATHS:
+            break
+    return result
+
+
+def lost_result(job: Job, ended: JobEnded) -> RowResult:
     """The result of a job that is no trial's and ended without one."""
     reason, detail = ended.reason or FailureReason.EXCEPTION, ended.detail or NO_RESULT
     return RowResult.of(job, job.rows[0], TrialState.FAILED, reason=reason, detail=detail)

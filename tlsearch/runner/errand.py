@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from tlsearch.execution.executor import Executor
-from tlsearch.records import TrialState
-from tlsearch.runner.dispatch import NO_RESULT, POLL_S
+from tlsearch.runner.dispatch import POLL_S, lost_result, until_told
 from tlsearch.work import Job, JobEnded, Progress, RowResult, WorkerContext
 
 
@@ -15,7 +14,7 @@ def run_errand(
     make_executor: Callable[[Sequence[WorkerContext]], Executor],
     progress: Callable[[Progress], None],
 ) -> RowResult:
-    """Run a job and wait for its first result; a worker that dies gives a failed one.
+    """Run a job and wait for its first result; a worker that dies gives it another chance, as `until_told` says.
 
     Args:
         job: What to do.
@@ -27,8 +26,9 @@ def run_errand(
         TlsearchError: Where no job can run at all.
     """
     executor = make_executor([context])
-    try:
-        executor.submit(job)
+
+    def once(tried: Job) -> RowResult:
+        executor.submit(tried)
         while True:
             for event in executor.poll(POLL_S):
                 match event:
@@ -37,7 +37,9 @@ def run_errand(
                     case Progress():
                         progress(event)
                     case JobEnded():
-                        detail = event.detail or NO_RESULT
-                        return RowResult.of(job, job.rows[0], TrialState.FAILED, reason=event.reason, detail=detail)
+                        return lost_result(tried, event)
+
+    try:
+        return until_told(job, once)
     finally:
         executor.close(0.0)
