@@ -42,9 +42,11 @@ def test_a_study_can_be_defined_again_until_it_has_trials(store: Store) -> None:
     assert isinstance(before, StudyRecord)
     changed = replace(before, definition={"space": "def"})
     store.add_event("celebs", "prepared", {"backbone": "resnet18"})
+    store.put_file("celebs", "data_check", b"{}")
     store.define_study(changed)
     assert store.studies() == [changed]
     assert store.events("celebs") == [], "they were about other pictures, or another network"
+    assert store.get_file("celebs", "data_check") is None
     assert not store.has_trials("celebs")
     store.add_trials(
         "celebs", [TrialRecord(number=0, kind=TrialKind.SEARCH, state=TrialState.WAITING, params={}, recipe={})]
@@ -229,6 +231,22 @@ def test_a_confirmation_leaves_the_trial_as_it_is(
     assert (second.score, second.reason) == (None, FailureReason.EXCEPTION)
     assert list(store.predictions("celebs", repeat=1)) == [0]
     assert store.predictions("celebs", repeat=2) == {}
+
+
+def test_a_confirmation_that_failed_gives_way_to_one_that_does_not(
+    store: Store, make_trials: MakeTrials, make_result: MakeResult
+) -> None:
+    store.add_trials("celebs", make_trials(1))
+    again = make_result(0, job="c2", kind=JobKind.CONFIRM, repeat=1, score=0.7)
+    why = {"state": TrialState.FAILED, "reason": FailureReason.TIMEOUT, "detail": "no result within 60 s"}
+    failed = replace(again, job="c1", score=None, fold_scores=(), log_probs=None, **why)
+    for result in (failed, failed, again):
+        assert store.record("celebs", [result]) == []
+    (kept,) = store.confirmations("celebs")
+    assert (kept.score, kept.fold_scores, kept.reason, kept.detail) == (0.7, (0.5, 1.0), None, "")
+    np.testing.assert_array_equal(store.predictions("celebs", repeat=1)[0], again.log_probs)
+    assert store.record("celebs", [failed]) == [failed], "what has a score keeps it"
+    assert store.confirmations("celebs") == [kept]
 
 
 def test_a_fault_in_a_batch_leaves_none_of_it(store: Store, make_trials: MakeTrials, make_result: MakeResult) -> None:

@@ -63,8 +63,12 @@ def _end_attempt(c: Connection, study: int, result: RowResult) -> bool:
 
 
 def _record_confirmation(c: Connection, study: int, result: RowResult) -> bool:
-    row = insert_or(confirmations).values(study=study, **rows.confirmation_row(result)).on_conflict_do_nothing()
-    if c.execute(row).rowcount == 0:
+    """Keep a confirmation, in place of one that failed; one that has a score stays as it is."""
+    values = rows.confirmation_row(result)
+    row = insert_or(confirmations).values(study=study, **values)
+    failed = confirmations.c.score.is_(None)
+    kept = row.on_conflict_do_update(index_elements=["study", "trial", "repeat"], set_=values, where=failed)
+    if c.execute(kept).rowcount == 0:
         return False
     _add_prediction(c, study, result)
     return True

@@ -83,7 +83,7 @@ class Store:
         return self._transactions.run(lambda c: self._begun(c, study))
 
     def define_study(self, record: StudyRecord) -> None:
-        """Add a study, or define one again that has no trials yet; what happened to the former one is forgotten."""
+        """Add a study, or define one again that has no trials yet; all that was kept of the former one is forgotten."""
         values = {
             "config": dict(record.config),
             "definition": dict(record.definition),
@@ -96,7 +96,9 @@ class Store:
             if self._begun(c, record.name):
                 raise StoreError(f"the store {self.path} has trials of a study '{record.name}'")
             c.execute(added.on_conflict_do_update(index_elements=["name"], set_=values))
-            c.execute(delete(events).where(events.c.study == self._id(c, record.name)))
+            key = self._id(c, record.name)
+            for table in (events, files):  # the others hold what belongs to trials
+                c.execute(delete(table).where(table.c.study == key))
 
         self._transactions.run(work)
 
@@ -200,7 +202,7 @@ class Store:
 
         Args:
             study: The study's name.
-            results: Of TRIALS jobs, for live attempts; of CONFIRM jobs, each (trial, repeat) once.
+            results: Of TRIALS jobs, for live attempts; of CONFIRM jobs, each (trial, repeat) until it has a score.
             seen: Epochs to keep with them.
 
         Returns:
