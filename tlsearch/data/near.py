@@ -25,7 +25,7 @@ from tlsearch.data.pixels import PixelStore
 from tlsearch.data.squares import grey_squares
 from tlsearch.devices import cpu_threads
 
-RULE_VERSION = 1  # a change that finds other pairs counts up
+RULE_VERSION = 2  # a change that finds other pairs counts up
 FINE_PX, FINE = 64, 0.97
 # Aligned at 64 px alone, a fifth of the 2 624 ELPV photographs of solar cells would be copies of one another: cells of
 # one kind, and wafers cut from one block, reach 0.995. At 16 px what compression does averages out, and another cell's

@@ -119,9 +119,9 @@ def prepare_data(
 
 def links_among(dataset: Dataset, store: PixelStore, readable: Sequence[int], find_links: FindLinks | None) -> Links:
     """What is found among the readable pictures, of which equal ones are looked at once; None finds nothing."""
-    if find_links is None:
-        return Links()
     different = {store.hashes[index]: index for index in reversed(readable)}  # the first of equal ones
+    if find_links is None or len(different) < 2:
+        return Links()
     return find_links(store, [image.path for image in dataset.images], sorted(different.values()))
 
 
