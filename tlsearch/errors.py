@@ -101,12 +101,12 @@ class BusyError(TlsearchError):
 
 
 class StoppedError(TlsearchError):
-    """A signal ended the run; the study can be continued.
+    """A signal ended a command, which can be given again.
 
     Args:
         message: What was stopped.
         signum: The signal, whose exit code is 128 + signum.
-        hint: The command that continues the study.
+        hint: The command that goes on.
     """
 
     def __init__(self, message: str, *, signum: int, hint: str | None = None) -> None:

@@ -7,7 +7,7 @@ import sys
 def test_run_starts_where_there_is_no_hangup() -> None:
     code = (
         "import signal; del signal.SIGHUP\n"
-        "from tlsearch.cli.run import SIGNALS\n"
+        "from tlsearch.cli.signals import SIGNALS\n"
         "print(*(each.name for each in SIGNALS))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

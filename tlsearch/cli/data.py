@@ -1,5 +1,6 @@
 """`tlsearch data check`: what is wrong or odd with pictures, before a study is made of them."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from tlsearch.cli.app import make_app
 from tlsearch.cli.output import err, line, out, print_json
+from tlsearch.cli.signals import stopped_by_signals
 from tlsearch.cli.studies import find_study
 from tlsearch.devices import choose_devices
 from tlsearch.errors import StoreError, UnknownNameError
@@ -24,6 +26,7 @@ from tlsearch.runner.linking import REFERENCE, LinkFinder
 from tlsearch.runner.survey import survey
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig, check_study, config_from_json, load_study
+from tlsearch.study.text import toml_text
 from tlsearch.text import safe
 from tlsearch.work import Progress, WorkerContext
 
@@ -56,11 +59,14 @@ def check_command(
     where something keeps a study from running on the pictures, such as one picture in two classes, and with 2 where
     there is nothing to look at.
     """
-    files = tuple(file.resolve() for file in plugins or ())
-    host = PluginHost.load(files=files)
-    config = _study(place, host)
-    with TemporaryDirectory(prefix="tlsearch-") as folder:
-        found = _survey(config, host, Places(folder=Path(folder), cache=cache_root(), plugins=files))
+    named = [part for file in plugins or () for part in ("--plugin", str(file))]
+    again = shlex.join(["tlsearch", "data", "check", place, *(["--json"] if as_json else []), *named])
+    with stopped_by_signals(f"look again with: {again}"):
+        files = tuple(file.resolve() for file in plugins or ())
+        host = PluginHost.load(files=files)
+        config = _study(place, host)
+        with TemporaryDirectory(prefix="tlsearch-") as folder:
+            found = _survey(config, host, Places(folder=Path(folder), cache=cache_root(), plugins=files))
     if as_json:
         print_json(found.to_json())
     else:
@@ -90,12 +96,19 @@ def _stored(path: Path, place: str) -> StudyConfig:
     try:
         found = find_study(None, f"sqlite:///{database}") if database.is_file() else find_study(place)
     except UnknownNameError as error:
+        if path.is_file():
+            raise UnknownNameError(f"{safe(place)} is no folder and no study file", hint=_of_a_file(place)) from None
         raise UnknownNameError(f"{safe(place)} is no folder, and {error.message}", hint=error.hint) from None
     with Store.open(found.store, readonly=True) as opened:
         record = opened.study(found.name)
     if record is None:
         raise StoreError(f"the store has no study '{found.name}'")
     return config_from_json(record.config)
+
+
+def _of_a_file(place: str) -> str:
+    """How photos that a file lists can be checked."""
+    return f'photos that a table lists have a study file, with data.source = "table" and data.path = {toml_text(place)}'
 
 
 def _survey(config: StudyConfig, host: PluginHost, places: Places) -> Survey:

@@ -3,22 +3,19 @@
 import logging
 import os
 import shlex
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from tlsearch.cli.live import LiveView
+from tlsearch.cli.made_folder import made_folder
 from tlsearch.cli.output import err, line, out
 from tlsearch.cli.places import refuse_run_among_photos
+from tlsearch.cli.signals import stopped_by_signals
 from tlsearch.cli.studies import STORE_VARIABLE, study_lock
 from tlsearch.devices import choose_devices
-from tlsearch.disk import writing
-from tlsearch.errors import StoppedError
 from tlsearch.execution.local import LocalExecutor
 from tlsearch.execution.lock import StudyLock
 from tlsearch.host import PluginHost
@@ -33,10 +30,7 @@ from tlsearch.study import StudyConfig, load_study
 from tlsearch.study.text import toml_text
 from tlsearch.work import WorkerContext
 
-NAMES_OF_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-SIGNALS = tuple(signal.Signals[name] for name in NAMES_OF_SIGNALS if hasattr(signal, name))
 OUT_OF_TIME = "the search ended when its time was used up; a larger study.budget.time continues it"
-SHOW_CURSOR = b"\x1b[?25h"
 
 
 def run_command(
@@ -59,7 +53,7 @@ def run_command(
     named = ["--new-study", new_study] if new_study else []
     named += [part for override in overrides or [] for part in ("--set", override)]
     again = shlex.join(["tlsearch", "run", str(study), *named, *_places_options(store, files)])
-    with _stopped_by_signals(again):
+    with stopped_by_signals(f"continue with: {again}"):
         _run(study, changed, store, files)
 
 
@@ -73,9 +67,8 @@ def _run(study: Path, overrides: Sequence[str], store: str | None, plugins: tupl
     url = store or os.environ.get(STORE_VARIABLE) or config.run.store or usual
     refuse_run_among_photos(config)
     choose_devices(config.run.devices)  # one that is not there is refused before anything is made
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with StudyLock(study_lock(url, config.study.name)), Store.open(url) as opened:
+    name = config.study.name
+    with made_folder(folder, store=url, study=name), StudyLock(study_lock(url, name)), Store.open(url) as opened:
         outcome = _run_live(config, host=host, store=opened, places=_places(folder, plugins))
         _tell(outcome, opened, _places_options(None if url == usual else url, plugins))
 
@@ -130,37 +123,3 @@ def _places_options(store: str | None, plugins: Sequence[Path]) -> list[str]:
     """What a later command needs to find the same store and plugins."""
     options = ["--store", store] if store else []
     return options + [part for file in plugins for part in ("--plugin", str(file))]
-
-
-class _Signalled(BaseException):
-    """The first signal. No `except Exception` on its way, a plugin's least of all, takes it for its own."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
-
-
-@contextmanager
-def _stopped_by_signals(command: str) -> Iterator[None]:
-    """Turn the first signal into StoppedError, after rows in work had time to end; a second one leaves at once."""
-
-    def stop(signum: int, _: FrameType | None) -> None:
-        for each in SIGNALS:
-            signal.signal(each, _leave_at_once)
-        raise _Signalled(signum)
-
-    before = {each: signal.signal(each, stop) for each in SIGNALS}
-    try:
-        yield
-    except _Signalled as stopped:
-        name = signal.Signals(stopped.signum).name
-        raise StoppedError(f"stopped by {name}", signum=stopped.signum, hint=f"continue with: {command}") from None
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-def _leave_at_once(signum: int, _: FrameType | None) -> None:
-    if os.isatty(2):
-        os.write(2, SHOW_CURSOR)  # the live view hid it
-    os._exit(128 + signum)  # workers see their standard input end, and leave too
