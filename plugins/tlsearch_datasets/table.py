@@ -52,12 +52,12 @@ class _Table:
     def fault(self, line: int, why: str) -> None:
         self.faults.append(f"{self.file}:{line}: {why}")
 
-    def refuse_faults(self) -> None:
-        """Raise DataError where there are any."""
+    def refuse_faults(self, hint: str | None = None) -> None:
+        """Raise DataError where there are any, with the way out where one mends them all."""
         if self.faults:
             more = len(self.faults) - SHOWN
             shown = [*self.faults[:SHOWN], *([f"{self.file}: {more} more such lines"] if more > 0 else [])]
-            raise DataError("\n".join(shown), hint=f"pictures are searched in {self.root}; data.root names another")
+            raise DataError("\n".join(shown), hint=hint)
 
 
 def load(options: TableOptions, cache_dir: Path) -> Dataset:
@@ -76,7 +76,7 @@ def load(options: TableOptions, cache_dir: Path) -> Dataset:
     if not lines:
         raise DataError(f"{file} lists no picture", hint="below the header there is one line a picture")
     found = _found(lines, table)
-    table.refuse_faults()
+    table.refuse_faults(f"pictures are searched in {table.root}; data.root names another")
     classes = tuple(sorted({line.label for line in found.values()}))
     images = tuple(
         ImageFile(path=path, label=classes.index(line.label), group=line.group) for path, line in found.items()
@@ -119,6 +119,7 @@ def _lines(text: str, options: TableOptions, table: _Table) -> Iterator[_Line]:
     wanted = [options.path_column, options.label_column]
     rows = _rows(text, _separator(text, wanted), table)
     _, header = next(rows, (1, []))
+    table.refuse_faults("a quote that opens a cell must be closed after it")
     names = [name.strip() for name in header]
     grouped = options.group_column in names or options.group_column != GROUP
     wanted += [options.group_column] if grouped else []
@@ -126,7 +127,7 @@ def _lines(text: str, options: TableOptions, table: _Table) -> Iterator[_Line]:
         if names.count(name) != 1:
             has = ", ".join(repr(one) for one in names) or "no column"
             table.fault(1, f"{names.count(name)} columns are called {name!r}, and one must be; it has {has}")
-    table.refuse_faults()
+    table.refuse_faults("name them with data.path_column and data.label_column")
     columns = [names.index(name) for name in wanted]
     for number, row in rows:
         if len(row) != len(names):
@@ -147,11 +148,18 @@ def _separator(text: str, wanted: Sequence[str]) -> str:
     """What stands between cells: with it the header has the wanted columns, or else the most of any."""
 
     def fits(separator: str) -> tuple[int, int]:
-        header = next(csv.reader(StringIO(text, newline=""), delimiter=separator), [])
-        names = [name.strip() for name in header]
+        names = [name.strip() for name in _header(text, separator)]
         return sum(name in names for name in wanted), len(names)
 
     return max(SEPARATORS, key=fits)
+
+
+def _header(text: str, separator: str) -> list[str]:
+    """The first row; its line cut at every separator where a quote in it is never closed, which `_rows` tells."""
+    try:
+        return next(csv.reader(StringIO(text, newline=""), delimiter=separator), [])
+    except csv.Error:
+        return text.splitlines()[0].split(separator)
 
 
 def _rows(text: str, separator: str, table: _Table) -> Iterator[tuple[int, list[str]]]:

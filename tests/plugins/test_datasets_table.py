@@ -146,6 +146,29 @@ def test_missing_columns_are_told_together_with_those_there_are(photos: Path) ->
     assert "2 columns are called 'label'" in faults(photos, "path,label,label\na.png,x,y\n")[0]
 
 
+def test_who_calls_columns_otherwise_is_told_how_to_name_them(photos: Path) -> None:
+    with pytest.raises(DataError, match="0 columns are called 'path'") as caught:
+        table(photos, "file,class\na.png,cat\n")
+    assert caught.value.hint == "name them with data.path_column and data.label_column"
+
+
+def test_only_pictures_that_are_not_found_are_answered_by_where_they_are_searched(photos: Path) -> None:
+    with pytest.raises(DataError, match="does not exist") as caught:
+        table(photos, "path,label\ngone.png,cat\n")
+    assert str(caught.value.hint).startswith(f"pictures are searched in {photos}")
+    with pytest.raises(DataError, match="2: has no label") as caught:
+        table(photos, "path,label\na.png,\n")
+    assert caught.value.hint is None
+
+
+@pytest.mark.parametrize("lines", [10, 20_000])
+def test_a_quote_that_is_never_closed_is_told_however_large_the_file(photos: Path, lines: int) -> None:
+    with pytest.raises(DataError, match=r"labels\.csv:1: not CSV: ") as caught:
+        table(photos, 'path,"label\n' + "a.png,cat\n" * lines)
+    assert "columns are called" not in caught.value.message
+    assert "quote" in str(caught.value.hint)
+
+
 def test_a_picture_listed_twice_alike_counts_once_and_in_two_groups_is_a_fault(photos: Path) -> None:
     assert len(table(photos, "path,label\na.png,cat\n./a.png,cat\nb.png,dog\n").images) == 2
     told = faults(photos, "path,label,group\na.png,cat,x\na.png,cat,y\n")
