@@ -8,8 +8,10 @@ import pytest
 from page_world import PageStudy
 
 from tlsearch.cli import main
-from tlsearch.records import StudyRecord
+from tlsearch.records import StudyRecord, TrialKind, TrialRecord, TrialState
 from tlsearch.store import Store
+from tlsearch.training.recipe import Phase, Recipe
+from tlsearch.work import JobKind, RowResult
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,15 @@ def test_a_missing_folder_is_named(run: Path, capsys: pytest.CaptureFixture[str]
     assert "there is no folder nowhere" in capsys.readouterr().err
 
 
+def test_a_place_that_may_not_be_written_is_refused_with_the_option_that_names_another(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "--html", "--to", "/sys/report.html"]) == 2  # not even the superuser writes there
+    said = capsys.readouterr().err
+    assert "/sys/report.html cannot be written: " in said
+    assert "name another file with --to" in said
+
+
 @pytest.mark.parametrize("arguments", [["--html", "--json"], ["--to", "x.html"]])
 def test_options_that_contradict_each_other_are_refused(run: Path, arguments: list[str]) -> None:
     assert main(["report", *arguments]) == 2
@@ -88,6 +99,35 @@ def test_where_nothing_completed_the_page_is_written_and_the_exit_code_says_so(r
         store.define_study(record)
     assert main(["report", "begun", "--html"]) == 1
     assert (folder / "report.html").is_file()
+
+
+def test_a_study_whose_baseline_alone_completed_has_a_best_and_is_no_failure(run: Path) -> None:
+    study = PageStudy(name="begun")
+    folder = Path("runs/begun")
+    folder.mkdir()
+    baseline = TrialRecord(
+        number=0,
+        kind=TrialKind.BASELINE,
+        name="frozen probe",
+        state=TrialState.WAITING,
+        params={},
+        recipe=Recipe(backbone=study.backbone, head="linear", phases=(Phase(epochs=1),)).to_json(),
+    )
+    with Store.open(f"sqlite:///{folder / 'study.db'}") as store:
+        store.define_study(study._record())
+        store.add_trials("begun", [baseline])
+        store.start_attempts("begun", "j", [(0, 1)])
+        ended = RowResult(
+            job="j",
+            kind=JobKind.TRIALS,
+            trial=0,
+            attempt=1,
+            state=TrialState.COMPLETED,
+            score=0.5,
+            log_probs=study.predictions(0),
+        )
+        store.record("begun", [ended])
+    assert main(["report", "begun", "--json"]) == 0
 
 
 def test_the_page_is_written_without_torch_and_optuna(run: Path) -> None:

@@ -47,7 +47,7 @@ def report_command(
         print_json(to_json(summary))
     elif not html:
         render(summary, out())
-    if summary.trials.completed == 0:
+    if summary.best is None:
         failed = summary.failures[0] if summary.failures else None
         first = f"; the first failure: {failed.reason}: {failed.detail}" if failed else ""
         raise NothingCompletedError(f"no trial of study '{found.name}' completed{first}")

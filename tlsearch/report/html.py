@@ -1,7 +1,10 @@
 """The report as one HTML file: appears whole, in the place of an earlier report and of nothing else."""
 
+import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tlsearch.disk import writing
@@ -14,6 +17,7 @@ from tlsearch.store.store import Store
 NAME = "report.html"
 MARK = f'<meta name="generator" content="{GENERATOR}">'.encode()
 MARK_WITHIN = 4096  # bytes
+PROTECTED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class PageError(TlsearchError):
@@ -32,7 +36,7 @@ def write_html(store: Store, study: str, target: Path) -> Summary:
         What the page is about.
 
     Raises:
-        PageError: Where the target is something else, or its folder is missing.
+        PageError: Where the target is something else, or its folder is missing or may not be written.
         StoreError: Where the store has no such study, or the disk takes no more.
     """
     refuse_target(target)
@@ -56,12 +60,12 @@ def refuse_target(target: Path) -> None:
 def _ours(target: Path) -> bool:
     if target.is_symlink() or not target.is_file():
         return False
-    with writing(target), target.open("rb") as file:
+    with writing(target), _protected_places_refused(target), target.open("rb") as file:
         return MARK in file.read(MARK_WITHIN)
 
 
 def _put(target: Path, data: bytes) -> None:
-    with writing(target):
+    with writing(target), _protected_places_refused(target):
         handle, draft = tempfile.mkstemp(prefix=f".{target.name[:40]}-", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -70,3 +74,14 @@ def _put(target: Path, data: bytes) -> None:
             Path(draft).replace(target)
         finally:
             Path(draft).unlink(missing_ok=True)
+
+
+@contextmanager
+def _protected_places_refused(target: Path) -> Iterator[None]:
+    """Raise PageError where nothing may be written: another place is the way out, and not more room."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in PROTECTED:
+            raise
+        raise PageError(f"{target} cannot be written: {error.strerror}", hint="name another file with --to") from error
