@@ -1,6 +1,6 @@
 """What happened, as plain frozen values: what the store keeps, reports read and observers are told."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -153,6 +153,21 @@ class Event:
     kind: str
     at: str  # UTC, ISO 8601
     data: Mapping[str, Json] = field(default_factory=dict)
+
+
+def by_run(events: Iterable[Event]) -> list[list[Event]]:
+    """Events in order, those of each run apart; what came before any run stands first."""
+    runs: list[list[Event]] = [[]]
+    for event in events:
+        if event.kind == "run_started":
+            runs.append([])
+        runs[-1].append(event)
+    return runs
+
+
+def used_seconds(events: Iterable[Event]) -> float:
+    """What all runs took, by the last event of each: a killed run's last moments are not known."""
+    return sum(max((float(event.data.get("run_s", 0.0)) for event in run), default=0.0) for run in by_run(events))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

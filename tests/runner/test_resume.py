@@ -8,7 +8,7 @@ import pytest
 from runner_world import MakeWorld, World, one_thread, write_study
 
 from tlsearch.execution.inline import InlineExecutor
-from tlsearch.records import FailureReason
+from tlsearch.records import FailureReason, used_seconds
 from tlsearch.work import Job, JobKind, WorkerContext, WorkerEvent
 
 
@@ -125,3 +125,19 @@ def test_a_run_that_has_nothing_left_to_do_submits_no_job(make_world: MakeWorld)
     world.run("study.budget.trials=3", "study.budget.time=0.01s", make_executor=watching)
     assert jobs == []  # another budget, so another look, but all of it is used up and all else is known
     assert world.run("study.budget.trials=3", "study.budget.time=0.01s").was_complete
+
+
+def test_what_an_interrupted_part_took_is_timed_as_well(world: World) -> None:
+    def stopping(contexts: Sequence[WorkerContext]) -> StoppingExecutor:
+        return StoppingExecutor(contexts, world.folder / "results", results_written=True)
+
+    with pytest.raises(Stopped):
+        world.run("study.budget.trials=2", make_executor=stopping)
+    world.run("study.budget.trials=2")
+    with world.store() as store:
+        events = store.events("tiny")
+    stopped = next(event.seq for event in events if event.kind == "run_stopped")
+    timed = [event.data["phase"] for event in events if event.kind == "phase_timed" and event.seq < stopped]
+    assert timed == ["data", "features"]
+    noted = sum(event.data["seconds"] for event in events if event.kind == "phase_timed")
+    assert noted == pytest.approx(used_seconds(events), abs=1.0)

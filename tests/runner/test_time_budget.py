@@ -7,18 +7,20 @@ import pytest
 from runner_world import World
 
 from tlsearch.errors import NothingCompletedError, StoreError
-from tlsearch.records import Event, StudyRecord, TrialKind, TrialRecord, TrialState
+from tlsearch.records import Event, StudyRecord, TrialKind, TrialRecord, TrialState, used_seconds
 from tlsearch.runner.budget import out_of_time
-from tlsearch.runner.journal import Journal, used_seconds
+from tlsearch.runner.journal import Journal
 from tlsearch.store import Store
 
 DAY_S = 86_400.0
 
 
-def completed(number: int, *, score: float, seconds: float, probe_seconds: float = 0.0) -> TrialRecord:
+def completed(
+    number: int, *, score: float, seconds: float, probe_seconds: float = 0.0, kind: TrialKind = TrialKind.SEARCH
+) -> TrialRecord:
     return TrialRecord(
         number=number,
-        kind=TrialKind.SEARCH,
+        kind=kind,
         state=TrialState.COMPLETED,
         params={},
         recipe={},
@@ -32,13 +34,28 @@ def test_the_time_held_back_is_that_of_the_best_five_the_final_fit_the_maps_and_
     trials = [completed(n, score=n / 10, seconds=10.0 * n, probe_seconds=1.0) for n in range(1, 8)]
     closing = (30 + 40 + 50 + 60 + 70) + 5 * 1 + 2 * 71  # confirming trials 3 to 7, and fitting one of them twice
     enough = closing + 70.0
-    assert not out_of_time(trials, used_s=100, limit_s=100 + enough, truth=False)
-    assert out_of_time(trials, used_s=101, limit_s=100 + enough, truth=False)
-    assert out_of_time(trials, used_s=100, limit_s=100 + enough, truth=True)  # fresh pictures take time as well
+
+    def ended(used_s: float, *, truth: bool = False) -> bool:
+        return out_of_time(trials, competing=trials, used_s=used_s, limit_s=100 + enough, truth=truth)
+
+    assert not ended(100)
+    assert ended(101)
+    assert ended(100, truth=True)  # fresh pictures take time as well
+
+
+def test_time_is_held_back_for_what_will_be_confirmed_and_not_for_better_scores_that_may_not_be_named() -> None:
+    may_be_named = [completed(number, score=0.5, seconds=10.0) for number in range(2)]
+    missing_a_floor = [completed(number, score=0.9, seconds=100.0) for number in range(2, 9)]
+    baseline = completed(9, score=0.95, seconds=50.0, kind=TrialKind.BASELINE)
+    trials = [*may_be_named, *missing_a_floor, baseline]
+    closing = 2 * 10 + 50 + 2 * 10  # confirming two and the baseline, and two fits more
+    enough = closing + 100.0  # one more trial may take as long as the slowest
+    assert not out_of_time(trials, competing=may_be_named, used_s=0, limit_s=enough, truth=False)
+    assert out_of_time(trials, competing=may_be_named, used_s=1, limit_s=enough, truth=False)
 
 
 def test_without_a_limit_time_never_ends() -> None:
-    assert not out_of_time([], used_s=1e9, limit_s=None, truth=True)
+    assert not out_of_time([], competing=[], used_s=1e9, limit_s=None, truth=True)
 
 
 def test_what_all_runs_used_is_the_sum_of_their_own_seconds_whatever_the_clock_said() -> None:

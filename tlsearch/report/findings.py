@@ -1,12 +1,12 @@
 """What the search taught: networks, freeze depth, parameters, classes, mistakes, and where the time went."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 import numpy as np
 
-from tlsearch.records import Json, TrialRecord
+from tlsearch.records import Event, Json, TrialRecord, by_run, used_seconds
 from tlsearch.report.cells import worst_mistakes
 from tlsearch.report.data_check import DataCheck
 from tlsearch.report.entries import unfrozen
@@ -24,6 +24,8 @@ from tlsearch.stats import confusion_matrix, per_class
 
 MISTAKES = 10
 PARTS_OF_ONE_FOLD = 5  # with one part, 20 % of the development pictures are scored
+UNFINISHED = "interrupted or in work"
+NOTICED_S = 1.0  # of a run lie between its phases
 
 
 def backbones(evidence: Evidence) -> tuple[BackboneSummary, ...]:
@@ -83,12 +85,13 @@ def answers(evidence: Evidence, trial: int) -> Answers | None:
 
 
 def seconds(evidence: Evidence) -> Mapping[str, float]:
-    """By phase, over all runs."""
+    """By phase, over all runs; what a run took beyond the phases that it noted stands last."""
     spent: dict[str, float] = {}
     for event in evidence.all("phase_timed"):
         phase = str(event.data["phase"])
         spent[phase] = spent.get(phase, 0.0) + float(event.data["seconds"])
-    return spent
+    unfinished = sum(_unfinished(run) for run in by_run(evidence.events))
+    return {**spent, UNFINISHED: unfinished} if unfinished >= NOTICED_S else spent
 
 
 def cache(evidence: Evidence) -> CacheSummary | None:
@@ -103,6 +106,14 @@ def cache(evidence: Evidence) -> CacheSummary | None:
         seconds=sum(float(data["seconds"]) for data in told),
         pictures_without=sum(_passes(evidence, trial) for trial in evidence.trials),
     )
+
+
+def _unfinished(run: Sequence[Event]) -> float:
+    """What a run took whose last phase nobody timed: it was killed, or is still at it."""
+    if any(event.kind == "run_ended" for event in run):
+        return 0.0
+    noted = sum(float(event.data["seconds"]) for event in run if event.kind == "phase_timed")
+    return max(0.0, used_seconds(run) - noted)
 
 
 def _identity(name: str, facts: Mapping[str, Json]) -> str:

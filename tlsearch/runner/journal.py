@@ -2,12 +2,11 @@
 
 import json
 import time
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tlsearch.disk import writing
-from tlsearch.records import Event, Json
+from tlsearch.records import Event, Json, used_seconds
 from tlsearch.store.store import Store
 
 
@@ -45,6 +44,10 @@ class Journal:
         self.log(kind, **data)
         return self._store.add_event(self._study, kind, {**data, "run_s": round(self.run_seconds, 3)})
 
+    def phase_timed(self, phase: str, began: float) -> None:
+        """Keep what a part of the run took, which began at that time of the monotonic clock."""
+        self.event("phase_timed", phase=phase, seconds=time.monotonic() - began)
+
     def log(self, kind: str, **data: Json) -> None:
         """Log what is too fine for the store.
 
@@ -54,13 +57,3 @@ class Journal:
         line = json.dumps({"at": datetime.now(UTC).isoformat(), "kind": kind, **data})
         with writing(self._log), self._log.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-
-
-def used_seconds(events: Iterable[Event]) -> float:
-    """What all runs took, by the last event of each: a killed run's last moments are not known."""
-    total = last = 0.0
-    for event in events:
-        if event.kind == "run_started":
-            total, last = total + last, 0.0
-        last = max(last, float(event.data.get("run_s", 0.0)))
-    return total + last

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from tlsearch.progress import EndedTrial, LiveState, RunningTrial
-from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
-from tlsearch.runner.journal import used_seconds
+from tlsearch.records import Json, TrialKind, TrialRecord, TrialState, used_seconds
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig
 from tlsearch.training.recipe import Recipe

@@ -1,26 +1,29 @@
 """run_study: what a run does, from beginning to end."""
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 from tlsearch.devices import choose_devices
 from tlsearch.errors import StoreError, TlsearchError
 from tlsearch.execution.executor import Executor
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
-from tlsearch.records import EpochRecord, TrialRecord, TrialState
+from tlsearch.records import EpochRecord, TrialRecord
 from tlsearch.runner.budget import out_of_time, was_stopped, why_complete
 from tlsearch.runner.checking import Checking
 from tlsearch.runner.choosing import choose_best
 from tlsearch.runner.closing import Closing
-from tlsearch.runner.dispatch import POLL_S, Dispatcher, Watcher, job_id
+from tlsearch.runner.dispatch import POLL_S, Dispatcher, Watcher
 from tlsearch.runner.floors import Keeping
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.linking import LinkFinder
 from tlsearch.runner.live import Live, Observer
+from tlsearch.runner.preparing import Preparing
 from tlsearch.runner.proposals import as_record, first_jobs
 from tlsearch.runner.setup import Places, Setup, set_up
 from tlsearch.runner.showing import Showing
@@ -28,9 +31,7 @@ from tlsearch.search.baselines import baselines_left_out
 from tlsearch.search.jobs import Proposal, SpaceExhausted, next_round
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig
-from tlsearch.text import slug
-from tlsearch.training.recipe import Recipe, probe_recipe
-from tlsearch.work import Job, JobKind, Row, WorkerContext
+from tlsearch.work import WorkerContext
 
 ROOM = 8  # trials asked for at a time
 
@@ -105,8 +106,8 @@ def run_study(
         return Outcome(study=config.study.name, was_complete=True, why=ended)
     stopped = was_stopped(store.events(config.study.name))
     journal = Journal(store, config.study.name, places.folder / "logs" / "events.jsonl", began=began)
-    journal.event("run_started", versions=host.versions())
-    journal.event("phase_timed", phase="data", seconds=time.monotonic() - began)
+    journal.event("run_started", versions=host.versions(), plugin_files=_plugin_files(places.plugins))
+    journal.phase_timed("data", began)
     executor = make_executor(setup.contexts)
     try:
         run = _Run(setup, host=host, store=store, journal=journal, executor=executor, live=live, places=places)
@@ -119,6 +120,11 @@ def run_study(
     executor.close(0.0)
     journal.event("run_ended", why=why, budget=config.study.budget.model_dump(mode="json"))
     return Outcome(study=config.study.name, was_complete=False, why=why)
+
+
+def _plugin_files(files: Sequence[Path]) -> list[dict[str, str]]:
+    """The plugin files of this run, for whoever wants to repeat it."""
+    return [{"name": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()} for file in files]
 
 
 def _stop(executor: Executor, journal: Journal, error: BaseException, grace_s: float) -> None:
@@ -164,8 +170,11 @@ class _Run:
             timeout_s=setup.config.run.trial_timeout_s,
             races=not setup.floors,
         )
+        self._preparing = Preparing(
+            setup, host=host, store=store, journal=journal, dispatcher=self._dispatcher, live=live
+        )
         self._keeping = Keeping(setup.floors, store=store, study=setup.record)
-        self._closing = Closing(setup, store=store, journal=journal, dispatcher=self._dispatcher)
+        self._closing = Closing(setup, store=store, journal=journal, dispatcher=self._dispatcher, notice=self._notice)
         self._showing = Showing(setup, store=store, journal=journal, dispatcher=self._dispatcher)
         self._checking = Checking(
             setup, host=host, store=store, journal=journal, dispatcher=self._dispatcher, notice=self._notice
@@ -181,7 +190,7 @@ class _Run:
             self._notice(f"left out: baseline '{name}', for its backbone is left out")
         self._notice(*self._host.notify_study_started(self._setup.record))
         with self._phase("features"):
-            probe_scores = self._prepare()
+            probe_scores = self._preparing.probe_scores()
         with self._phase("data check"):
             self._checking.keep()
         with self._phase("search"):
@@ -204,27 +213,6 @@ class _Run:
         self._journal.event("chosen", **choice.data)
         return why
 
-    def _prepare(self) -> dict[str, float]:
-        """Cache every backbone's features and score a linear probe on them; what an earlier run knows is kept."""
-        scores = {
-            event.data["backbone"]: float(event.data["score"])
-            for event in self._store.events(self._study, ["prepared"])
-        }
-        linear = self._host.head("linear")
-        for name in self._setup.record.context["backbones"]:
-            if name in scores:
-                continue
-            probe = probe_recipe(Recipe(backbone=name, head=linear.name, phases=()), linear.learning_rate)
-            rows = (Row(trial=-1, attempt=1, recipe=probe),)
-            result = self._dispatcher.run(Job(id=job_id("prepare", slug(name)), kind=JobKind.PREPARE, rows=rows))
-            if result.state is not TrialState.COMPLETED or result.score is None:
-                raise TlsearchError(f"backbone '{name}' cannot be used: {result.detail}")
-            self._live.cached(result.extras["cache"])
-            self._journal.event("cache", backbone=name, **result.extras["cache"])
-            self._journal.event("prepared", backbone=name, score=result.score)
-            scores[name] = result.score
-        return scores
-
     def _search(self, probe_scores: dict[str, float]) -> str:
         """Ask, dispatch and listen until the budget is used up; returns why it ended."""
         why = ""
@@ -241,7 +229,8 @@ class _Run:
         history = self._store.trials(self._study)
         budget = self._setup.config.study.budget
         used, truth = self._journal.used_seconds, self._setup.dataset.fresh is not None
-        if out_of_time(history, used_s=used, limit_s=budget.time_s, truth=truth):
+        competing = self._keeping.admitted(history)
+        if out_of_time(history, competing=competing, used_s=used, limit_s=budget.time_s, truth=truth):
             counted = sum(record.counted for record in history)
             self._notice(
                 f"the search ends after {counted} of {budget.trials} trials, {used:.0f} s of {budget.time_s:g} s: "
@@ -294,8 +283,14 @@ class _Run:
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:
-        """Time a part of the run, for the report."""
+        """Time a part of the run for the report, whether it comes to its end or not."""
         began = time.monotonic()
         self._live.phase(name)
-        yield
-        self._journal.event("phase_timed", phase=name, seconds=time.monotonic() - began)
+        try:
+            yield
+        except StoreError:
+            raise  # the store would not take the note
+        except BaseException:
+            self._journal.phase_timed(name, began)
+            raise
+        self._journal.phase_timed(name, began)
