@@ -3,7 +3,7 @@
 import pytest
 
 from tlsearch.report.charts import bar, gauge, span
-from tlsearch.report.text import Words, duration, join, number, plural, trained
+from tlsearch.report.text import Words, duration, join, number, plural, spoken, trained
 from tlsearch.stats import Interval
 
 
@@ -75,3 +75,16 @@ def test_a_span_stands_where_its_values_are() -> None:
     drawn = span(0.2, 0.5, 0.8, axis=(0.0, 1.0), width=11, ascii_only=True).plain
     assert drawn == "  |--o--|"
     assert span(0.5, 0.5, 0.5, axis=(0.5, 0.5), width=11, ascii_only=True).plain == "o"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("unfrozen", "stages trained"),
+        ("suffix_lr_scale", "rate of trained stages"),
+        ("mlp.hidden", "mlp: hidden"),
+        ("batch_size", "batch size"),
+    ],
+)
+def test_parameters_are_told_in_words(name: str, said: str) -> None:
+    assert spoken(name) == said

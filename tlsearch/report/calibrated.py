@@ -16,7 +16,7 @@ from tlsearch.stats.calibration import Curve, ReliabilityBin
 
 LEVELS = (0.9, 0.8, 0.7)  # of sureness that a sentence may speak of, the first that the model states
 ENOUGH = 500  # pictures: a level is read off the bins around it, a fifth of all, and 100 tell 90 % to within 6 points
-ROWS = 5
+ROWS = 5  # on a terminal
 NO_CORRECTION = "A correction made it no better on pictures that it was not fitted on, so there is none."
 
 
@@ -77,16 +77,30 @@ def believable(summary: Summary, words: Words, width: int) -> RenderableType | N
     return section(title, sentence, Text(), _reliability(found), Text(), _errors(found), *notes)
 
 
-def _reliability(found: Calibration) -> Table:
-    """At most five rows of equally many pictures, the surest first."""
-    shown = table()
-    shown.add_column("answers")
-    for column in ("it says", "it is right", *(("corrected", "it is right") if found.corrects else ())):
-        shown.add_column(column, justify="right", no_wrap=True)
+def levels(found: Calibration, most: int) -> tuple[list[str], list[list[str]]]:
+    """How sure answers are against how often they are right, as the columns and rows of a table.
+
+    Args:
+        found: Of the study.
+        most: Rows, of about equally many pictures, the surest first.
+    """
+    columns = ["answers", "it says", "it is right", *(("corrected", "it is right") if found.corrects else ())]
     curves = (found.curve_before, found.curve_after) if found.corrects else (found.curve_before,)
-    for place, joined in enumerate(zip(*map(_rows, curves), strict=True)):
+    rows = []
+    for place, joined in enumerate(zip(*(_rows(curve, most) for curve in curves), strict=True)):
         cells = [share for one in joined for share in (_tenths(one.confidence), _tenths(one.accuracy))]
-        shown.add_row(f"{'next' if place else 'surest'} {joined[0].n}", *cells)
+        rows.append([f"{'next' if place else 'surest'} {joined[0].n}", *cells])
+    return columns, rows
+
+
+def _reliability(found: Calibration) -> Table:
+    shown = table()
+    columns, rows = levels(found, ROWS)
+    shown.add_column(columns[0])
+    for column in columns[1:]:
+        shown.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        shown.add_row(*row)
     return shown
 
 
@@ -102,9 +116,9 @@ def _errors(found: Calibration) -> Table:
     return shown
 
 
-def _rows(curve: Curve) -> list[ReliabilityBin]:
+def _rows(curve: Curve, most: int) -> list[ReliabilityBin]:
     """Neighbouring bins as one, where there are more than a person wants to read; the surest first."""
-    places = np.array_split(np.arange(len(curve)), min(ROWS, len(curve)))
+    places = np.array_split(np.arange(len(curve)), min(most, len(curve)))
     return [_joined([curve[place] for place in rows]) for rows in places][::-1]
 
 

@@ -5,10 +5,14 @@ Pictures are told by their place among the development pictures. Throughout, log
 that no fold predicted has a row of NaN and is left out.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 MOST = 24  # of a cell, and of the worst mistakes
+MOST_CLASSES = 30  # a wider matrix becomes a list of the most frequent confusions
+MOST_CONFUSIONS = 40
 Cell = tuple[int, int]  # true class, answer
 
 
@@ -30,6 +34,19 @@ def cell_pictures(log_probs: NDArray[np.floating], labels: ArrayLike, most: int 
     for place in surest_first:
         cells.setdefault((int(truth[place]), int(answers[place])), []).append(place)
     return {cell: tuple(_shown(cells[cell], most, right=cell[0] == cell[1])) for cell in sorted(cells)}
+
+
+def shown_cells(confusion: Sequence[Sequence[int]]) -> list[Cell]:
+    """The cells whose pictures can be seen: wrong ones first, the fullest before the others, then right ones.
+
+    Args:
+        confusion: `(C, C)` counts; row: true class, column: answer. Of more than `MOST_CLASSES` classes the page lists
+            the most frequent confusions in place of the matrix.
+    """
+    counts = {(true, answer): count for true, row in enumerate(confusion) for answer, count in enumerate(row) if count}
+    wrong = sorted((cell for cell in counts if cell[0] != cell[1]), key=lambda cell: (-counts[cell], cell))
+    listed = wrong if len(confusion) <= MOST_CLASSES else wrong[:MOST_CONFUSIONS]
+    return [*listed, *(cell for cell in counts if cell[0] == cell[1])]
 
 
 def worst_mistakes(log_probs: NDArray[np.floating], labels: ArrayLike, most: int = MOST) -> tuple[int, ...]:

@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tlsearch.report.charts import axis_of, bar, span
-from tlsearch.report.lessons import Answers, Branch
+from tlsearch.report.lessons import Answers, Branch, CacheSummary
 from tlsearch.report.results import section, table
-from tlsearch.report.text import NOTHING, Words, duration, number, plural
+from tlsearch.report.text import NOTHING, Words, duration, number, plural, spoken
 from tlsearch.report.values import Summary
 
 BAR = 24
@@ -56,7 +56,7 @@ def importance(summary: Summary, words: Words, width: int) -> RenderableType | N
     columns = BAR if width >= 80 else 14
     for name, share in summary.importance.shares:
         drawn = bar(share, columns, ascii_only=words.ascii_only)
-        found.add_row(words.name(name), f"{100 * share:.0f} %", drawn)
+        found.add_row(words.name(spoken(name)), f"{100 * share:.0f} %", drawn)
     for branch in summary.importance.branches:
         _add_branch(found, branch, words, columns)
     return section("What mattered for the score", found)
@@ -114,16 +114,19 @@ def time(summary: Summary, words: Words, width: int) -> RenderableType | None:
     for phase, seconds in summary.seconds.items():
         share = seconds / total if total else 0.0
         found.add_row(words.name(phase), duration(seconds), bar(share, BAR, ascii_only=words.ascii_only))
-    cache = summary.cache
-    if cache is None:
-        return section(title, found)
+    notes = [] if summary.cache is None else [words.text(what_the_cache_saved(summary.cache), "dim")]
+    return section(title, found, *notes)
+
+
+def what_the_cache_saved(cache: CacheSummary) -> str:
+    """What went through frozen networks, and what would have without the cache, in a sentence or two."""
     said = f"Frozen parts were computed for {plural(cache.pictures, 'picture')} in {duration(cache.seconds)}."
-    if cache.seconds_saved > 0:
-        said += (
-            f" Without the cache they would have been computed for about {number(cache.pictures_without)}: "
-            f"{duration(cache.seconds_saved)} more."
-        )
-    return section(title, found, words.text(said, "dim"))
+    if cache.seconds_saved <= 0:
+        return said
+    return (
+        f"{said} Without the cache they would have been computed for about {number(cache.pictures_without)}: "
+        f"{duration(cache.seconds_saved)} more."
+    )
 
 
 def failures(summary: Summary, words: Words, width: int) -> RenderableType | None:
@@ -149,7 +152,7 @@ def _add_branch(found: Table, branch: Branch, words: Words, columns: int) -> Non
     found.add_row(within, "", "")
     for name, share in branch.shares:
         drawn = bar(share, columns, ascii_only=words.ascii_only, style="blue")
-        found.add_row(words.name(f"  {name}"), f"{100 * share:.0f} %", drawn)
+        found.add_row(words.name(f"  {spoken(name)}"), f"{100 * share:.0f} %", drawn)
 
 
 def _matrix(answers: Answers, names: tuple[str, ...], words: Words) -> RenderableType:

@@ -1,4 +1,7 @@
-"""Floors on a terminal: what single classes must reach, and what the named configuration reaches."""
+"""Floors in words: what single classes must reach, and what the named configuration reaches."""
+
+from enum import Enum
+from math import floor
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -7,6 +10,24 @@ from tlsearch.report.results import NARROW, section, table
 from tlsearch.report.text import NOTHING, Words
 from tlsearch.report.values import Summary
 from tlsearch.stats.floors import Reached, unkept
+
+
+class Standing(Enum):
+    """Whether a floor is kept, in words."""
+
+    KEPT = "kept"
+    ONCE = "kept, not again"  # with other folds and seeds
+    MISSED = "missed"
+
+    @classmethod
+    def of(cls, one: Reached) -> "Standing":
+        """Of what was reached of a floor."""
+        if not one.holds:
+            return cls.MISSED
+        return cls.ONCE if one.again is not None and one.again < one.wanted else cls.KEPT
+
+
+STYLES = {Standing.KEPT: "green", Standing.ONCE: "yellow", Standing.MISSED: "red"}
 
 
 def floors(summary: Summary, words: Words, width: int) -> RenderableType | None:
@@ -20,8 +41,9 @@ def floors(summary: Summary, words: Words, width: int) -> RenderableType | None:
         found.add_column(column, justify="right", no_wrap=True)
     found.add_column("", no_wrap=True)
     for one in summary.floors:
-        cells = [_share(one.wanted), _share(one.reached), *([_share(one.again)] if again else [])]
-        found.add_row(words.name(one.floor), *cells, _mark(one))
+        cells = [wanted_share(one), reached_share(one.reached), *([reached_share(one.again)] if again else [])]
+        standing = Standing.of(one)
+        found.add_row(words.name(one.floor), *cells, Text(standing.value, style=STYLES[standing]))
     note = (
         "Recall: the share of a class that is found. Precision: the share of right answers among those that name it. "
         "Others may rank higher, and miss a floor."
@@ -37,12 +59,11 @@ def not_kept(summary: Summary) -> str:
     return f"{said[0].upper()}{said[1:]}." if said else ""
 
 
-def _share(value: float | None) -> str:
-    return NOTHING if value is None else f"{100 * value:.1f} %"
+def wanted_share(one: Reached) -> str:
+    """What a class must reach: `80.0 %`."""
+    return f"{100 * one.wanted:.1f} %"
 
 
-def _mark(one: Reached) -> Text:
-    if not one.holds:
-        return Text("missed", style="red")
-    lost = one.again is not None and one.again < one.wanted
-    return Text("kept, not again", style="yellow") if lost else Text("kept", style="green")
+def reached_share(value: float | None) -> str:
+    """What a class reaches, rounded down: 79.96 % would read as if it kept a floor of 80 %."""
+    return NOTHING if value is None else f"{floor(1000 * value + 1e-9) / 10:.1f} %"

@@ -1,6 +1,8 @@
 """Tables of what was found: how sure it is, the baselines, the ranking and the networks."""
 
+from dataclasses import dataclass
 from shlex import quote
+from typing import Literal
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -8,13 +10,32 @@ from rich.table import Table
 from rich.text import Text
 
 from tlsearch.report.charts import axis_of, span
-from tlsearch.report.text import NOTHING, Words, duration, number, plural
-from tlsearch.report.values import Baseline, Entry, Summary
+from tlsearch.report.text import NOTHING, Words, duration, moment, number, plural
+from tlsearch.report.values import Baseline, Best, Entry, Summary
 from tlsearch.stats import Interval, Verdict
 
 WIDE = 100  # columns from which tables show everything
 NARROW = 72  # columns below which tables show the least
 VERDICT_STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "red", Verdict.ALIKE: "yellow"}
+MEASURED_STYLES = {"searched": "", "named": "bold", "fresh": "green"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One score of the study, and how sure it is.
+
+    Args:
+        kind: "named": what to expect of the named configuration; "searched": what came before that; "fresh": what
+            pictures said that nobody chose by.
+        label: What it was measured on.
+        score: In the study's metric.
+        interval: Of the score.
+    """
+
+    kind: Literal["searched", "named", "fresh"]
+    label: str
+    score: float
+    interval: Interval
 
 
 def table() -> Table:
@@ -29,7 +50,7 @@ def section(title: str, *parts: RenderableType) -> RenderableType:
 
 def how_sure(summary: Summary, words: Words, width: int) -> RenderableType | None:
     """The score while searching, corrected, on fresh drawings and on the holdout, on one axis."""
-    rows = measurements(summary, words)
+    rows = measurements(summary)
     if not rows:
         return None
     found = table()
@@ -39,15 +60,16 @@ def how_sure(summary: Summary, words: Words, width: int) -> RenderableType | Non
     drawn = width >= 80
     if drawn:
         found.add_column("", no_wrap=True)
-    axis = axis_of([end for _, _, interval in rows for end in (interval.low, interval.high)])
-    for label, score, interval in rows:
-        cells: list[RenderableType] = [label, words.score(score), words.span(interval)]
+    axis = axis_of([end for row in rows for end in (row.interval.low, row.interval.high)])
+    for row in rows:
+        label = words.text(row.label, MEASURED_STYLES[row.kind])
+        cells: list[RenderableType] = [label, words.score(row.score), words.span(row.interval)]
         if drawn:
             cells.append(
                 span(
-                    interval.low,
-                    score,
-                    interval.high,
+                    row.interval.low,
+                    row.score,
+                    row.interval.high,
                     axis=axis,
                     width=min(36, width - 70),
                     ascii_only=words.ascii_only,
@@ -135,28 +157,39 @@ def networks(summary: Summary, words: Words, width: int) -> RenderableType | Non
     return section("Networks", found)
 
 
-def measurements(summary: Summary, words: Words) -> list[tuple[Text, float, Interval]]:
-    """What was measured, its score and the score's interval: while searching, corrected, fresh and held out."""
-    rows: list[tuple[Text, float, Interval]] = []
-    best = summary.best
-    if best is not None and best.estimate is not None:
-        estimate = best.estimate
-        naive = Interval(low=estimate.naive_low, high=estimate.naive_high)
-        rows.append((words.text("best score while searching"), estimate.naive_score, naive))
-        corrected = f"corrected for picking the best of {estimate.candidates}"
-        style = "" if best.handicap else "bold"
-        rows.append((words.text(corrected, style), estimate.score, Interval(low=estimate.low, high=estimate.high)))
-        if best.handicap and best.score is not None and best.interval is not None:
-            scored = "scored twice" if best.entry.confirmed else "by its own score"
-            rows.append((words.text(f"trial {best.entry.trial}, {scored}", "bold"), best.score, best.interval))
-    elif best is not None and best.entry.score is not None and best.entry.interval is not None:
-        rows.append((words.text("best score while searching"), best.entry.score, best.entry.interval))
-    if summary.truth is not None:
-        label = f"truth: {number(summary.truth.n)} fresh drawings"
-        rows.append((words.text(label, "green"), summary.truth.score, summary.truth.interval))
-    if summary.holdout is not None:
-        label = f"holdout: {plural(summary.holdout.n, 'picture')} kept back"
-        rows.append((words.text(label), summary.holdout.score, summary.holdout.interval))
+def measurements(summary: Summary) -> list[Measurement]:
+    """What was measured: while searching, corrected, on fresh drawings and on the holdout."""
+    rows = [] if summary.best is None else _of_the_search(summary.best)
+    if (truth := summary.truth) is not None:
+        label = f"truth: {number(truth.n)} fresh drawings"
+        rows.append(Measurement(kind="fresh", label=label, score=truth.score, interval=truth.interval))
+    if (holdout := summary.holdout) is not None:
+        label = f"holdout: {plural(holdout.n, 'picture')} kept back"
+        rows.append(Measurement(kind="fresh", label=label, score=holdout.score, interval=holdout.interval))
+    return rows
+
+
+def _of_the_search(best: Best) -> list[Measurement]:
+    """The plain best score, and where it was corrected what is left of it."""
+    while_searching, estimate, own = "best score while searching", best.estimate, best.entry
+    if estimate is None:
+        if own.score is None or own.interval is None:
+            return []
+        return [Measurement(kind="named", label=while_searching, score=own.score, interval=own.interval)]
+    naive = Interval(low=estimate.naive_low, high=estimate.naive_high)
+    corrected = Interval(low=estimate.low, high=estimate.high)
+    rows = [
+        Measurement(kind="searched", label=while_searching, score=estimate.naive_score, interval=naive),
+        Measurement(
+            kind="searched" if best.handicap else "named",
+            label=f"corrected for picking the best of {estimate.candidates}",
+            score=estimate.score,
+            interval=corrected,
+        ),
+    ]
+    if best.handicap and best.score is not None and best.interval is not None:
+        label = f"trial {own.trial}, {'scored twice' if own.confirmed else 'by its own score'}"
+        rows.append(Measurement(kind="named", label=label, score=best.score, interval=best.interval))
     return rows
 
 
@@ -166,6 +199,8 @@ def remarks(summary: Summary, words: Words) -> list[Text]:
     estimate = summary.best.estimate if summary.best else None
     if estimate is not None:
         flattered = f"The search flattered itself by {words.size(estimate.optimism)}"
+        if summary.data.folds == 1:  # its second score is of another part
+            flattered = f"The search, and the luck of its one part, flattered it by {words.size(estimate.optimism)}"
         if estimate.optimism <= 0:
             flattered = "The search did not flatter itself"
         said.append(words.text(f"{flattered}, judged on {plural(estimate.n, 'picture')}.", "dim"))
@@ -179,7 +214,7 @@ def remarks(summary: Summary, words: Words) -> list[Text]:
         )
         said.append(words.text(f"{kept} {once}: tlsearch report {quote(summary.study)} --final", "dim"))
     if summary.holdout is not None:
-        opened = f"The holdout was opened on {summary.holdout.opened[:16].replace('T', ' ')} UTC"
+        opened = f"The holdout was opened on {moment(summary.holdout.opened)}"
         said.append(words.text(f"{opened}: {words.score(summary.holdout.score)}.", "dim"))
     if summary.holdout_seen:
         seen = "The holdout had been seen before this was chosen: its figure is no longer a fresh test."

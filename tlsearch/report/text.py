@@ -11,6 +11,7 @@ from tlsearch.text import safe
 
 LONGEST_NAME = 60
 NOTHING = "-"
+SPOKEN = {"unfrozen": "stages trained", "suffix_lr_scale": "rate of trained stages"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,11 @@ def duration(seconds: float, *, whole: bool = False) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def moment(at: str) -> str:
+    """A time, given as UTC in ISO 8601: `2026-11-22 17:30 UTC`."""
+    return f"{at[:16].replace('T', ' ')} UTC"
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """`1 trial`, `2 trials`, `12 000 pictures`."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
@@ -117,3 +123,10 @@ def article(name: str) -> str:
     """ "a" or "an", by how a name is said: an abbreviation without a vowel is spelt out, as in "an mlp"."""
     spelt = not set(name.lower()) & set("aeiouy")
     return "an" if name[:1].lower() in ("aefhilmnorsx" if spelt else "aeiou") else "a"
+
+
+def spoken(name: str) -> str:
+    """A parameter's name in words: `mlp.hidden` as `mlp: hidden`, `unfrozen` as what it counts."""
+    owner, dot, key = name.rpartition(".")
+    said = SPOKEN.get(key, key.replace("_", " "))
+    return f"{owner}: {said}" if dot else said
