@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from tlsearch.cli import main
+from tlsearch.store import Store
 
 NOWHERE = ("--set", "data.path=nowhere")  # refused once the store is there
 STUDY = """
@@ -72,17 +73,55 @@ def test_a_cache_that_cannot_be_written_is_a_fault_of_the_store(
     assert "writable" in told
 
 
-def test_a_name_of_digits_is_a_name(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("2", 'a "b"', "é\U0001f600"):
-        assert main(["run", "refused.toml", "--new-study", name, *NOWHERE]) == 2
-        assert "nowhere" in capsys.readouterr().err
-    assert len(list(Path("runs").iterdir())) == 3
+@pytest.mark.parametrize("name", ["2", 'a "b"', "é\U0001f600"])
+def test_a_study_that_is_refused_leaves_no_folder_whatever_its_name(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "refused.toml", "--new-study", name, *NOWHERE]) == 2
+    assert "nowhere" in capsys.readouterr().err
+    assert not Path("runs").exists()
 
 
+def test_a_study_that_is_refused_leaves_the_runs_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("runs/other").mkdir(parents=True)
+    assert main(["run", "refused.toml", *NOWHERE]) == 2
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["other"]
+
+
+def test_a_folder_that_was_there_before_a_study_is_refused_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("runs/refused").mkdir(parents=True)
+    Path("runs/refused/notes.txt").write_text("mine")
+    assert main(["run", "refused.toml", *NOWHERE]) == 2
+    assert Path("runs/refused/notes.txt").read_text() == "mine"
+
+
+def test_a_study_that_is_refused_in_a_store_elsewhere_leaves_no_folder(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "refused.toml", "--store", f"sqlite:///{here / 'all.db'}", *NOWHERE]) == 2
+    assert not Path("runs").exists()
+
+
+def test_what_a_fault_of_the_cache_leaves_is_taken_up_by_the_next_run(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "cache").write_text("a file")
+    assert main(["run", "refused.toml"]) == 3
+    (here / "cache").unlink()
+    assert main(["run", "refused.toml", *NOWHERE]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.fixture
+def ended_early() -> None:
+    """The store of a run that ended before its study was stored, as one that was killed leaves it."""
+    Path("runs/refused").mkdir(parents=True)
+    Store.open("sqlite:///runs/refused/study.db").close()
+
+
+@pytest.mark.usefixtures("ended_early")
 def test_a_run_without_a_store_is_not_proposed_in_its_own_place(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["run", "refused.toml", *NOWHERE])
     Path("runs/refuse").mkdir()
-    capsys.readouterr()
     assert main(["report", "refuse"]) == 2
     assert "did you mean 'refused'?" in capsys.readouterr().err
     Path("runs/refused/study.db").unlink()
@@ -90,9 +129,8 @@ def test_a_run_without_a_store_is_not_proposed_in_its_own_place(capsys: pytest.C
     assert "did you mean" not in capsys.readouterr().err
 
 
-def test_a_report_of_a_refused_run_says_that_it_never_began(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["run", "refused.toml", *NOWHERE])
-    capsys.readouterr()
+@pytest.mark.usefixtures("ended_early")
+def test_a_report_of_a_run_that_ended_early_says_that_it_never_began(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report"]) == 2
     told = capsys.readouterr().err
     assert "runs/refused holds no study: its run ended before it began" in told
