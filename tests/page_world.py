@@ -66,6 +66,10 @@ class PageStudy:
     stored: tuple[str, ...] = ("pictures", "data_check", "importance")
     findings: dict[str, Any] = field(default_factory=dict)
     picture: str = field(default_factory=lambda: drawn_picture(0))
+    trials: int = TRIALS
+    ends: bool = True  # else its run is still searching
+    floors: tuple[dict[str, Any], ...] = ()
+    plugin_files: tuple[dict[str, str], ...] = ()
 
     @property
     def labels(self) -> np.ndarray:
@@ -91,7 +95,8 @@ class PageStudy:
         with Store.open(url) as store:
             store.define_study(self._record())
             self._run_trials(store)
-            self._choose(store)
+            if self.ends:
+                self._choose(store)
             for name in self.stored:
                 store.put_file(self.name, name, json.dumps(getattr(self, f"_{name}")()).encode())
         return url
@@ -157,11 +162,13 @@ class PageStudy:
         }
 
     def _run_trials(self, store: Store) -> None:
-        store.add_trials(self.name, [self._trial(number) for number in range(TRIALS)])
-        store.start_attempts(self.name, "j1", [(number, 1) for number in range(TRIALS)])
-        store.record(self.name, [self._result(number) for number in range(TRIALS)])
-        told = {"keras": "3.15.1", "torch": "2.15.0"}
-        store.add_event(self.name, "run_started", {"versions": told})
+        store.add_trials(self.name, [self._trial(number) for number in range(self.trials)])
+        store.start_attempts(self.name, "j1", [(number, 1) for number in range(self.trials)])
+        store.record(self.name, [self._result(number) for number in range(self.trials)])
+        told: dict[str, Any] = {"versions": {"keras": "3.15.1", "torch": "2.15.0"}}  # as earlier code told it
+        if self.plugin_files:
+            told["plugin_files"] = list(self.plugin_files)
+        store.add_event(self.name, "run_started", told)
         for phase, seconds in (("data", 2.0), ("search", 61.0), ("final fit", 5.5)):
             store.add_event(self.name, "phase_timed", {"phase": phase, "seconds": seconds})
         store.add_event(self.name, "cache", {"hits": 30, "misses": 2, "images": 90, "seconds": 12.0})
@@ -211,6 +218,7 @@ class PageStudy:
                 "indistinguishable": [best],
                 "estimate": {key: getattr(found, key) for key in found.__dataclass_fields__},
                 "calibration": None if calibrated is None else calibrated.to_json(),
+                "floors": list(self.floors),
             },
         )
         told = {"trial": best, "n": 500, "score": 0.8, "accuracy": 0.8, "low": 0.77, "high": 0.83}
@@ -248,9 +256,9 @@ class PageStudy:
         return {"shared": shared, "branches": branches, "withheld": None}
 
 
-def drawn_picture(seed: int) -> str:
+def drawn_picture(seed: int, side_px: int = 32) -> str:
     """A small JPEG as base64 text."""
-    pixels = np.random.default_rng(seed).integers(0, 255, size=(32, 32, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(seed).integers(0, 255, size=(side_px, side_px, 3), dtype=np.uint8)
     written = BytesIO()
     Image.fromarray(pixels).save(written, "JPEG", quality=60)
     return base64.b64encode(written.getvalue()).decode("ascii")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from page_world import PageStudy
+from page_world import PageStudy, drawn_picture
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from tlsearch.report.html import write_html
@@ -97,3 +97,16 @@ def write_page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[PageStudy]
 def plain(write_page: Callable[[PageStudy], Path]) -> Path:
     """The page of a study with ordinary names."""
     return write_page(PageStudy(n=300))
+
+
+@pytest.fixture(scope="session")
+def full(write_page: Callable[[PageStudy], Path]) -> Path:
+    """The page of a long search on many pictures, of the size of real ones: as large as pages become."""
+    classes = tuple(f"class {i}" for i in range(12))
+    return write_page(PageStudy(classes=classes, n=1500, trials=200, picture=drawn_picture(0, side_px=96)))
+
+
+@pytest.fixture(scope="session")
+def many_classes(write_page: Callable[[PageStudy], Path]) -> Path:
+    """The page of a study with more classes than a matrix shows."""
+    return write_page(PageStudy(classes=tuple(f"class {i}" for i in range(35)), n=700))

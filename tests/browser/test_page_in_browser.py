@@ -14,17 +14,20 @@ Visit = Callable[..., Any]
 pytestmark = pytest.mark.browser
 
 
-def test_it_opens_soon(visit: Visit, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    visit(plain)  # the browser itself is warm then
-    began = time.perf_counter()
-    page = visit(plain).page
-    opened_s = time.perf_counter() - began
-    painted_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+def test_a_full_page_opens_within_two_seconds(visit: Visit, full: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    visit(full)  # the browser itself is warm then
+    took_s, painted_ms = [], []
+    for _ in range(3):  # the fastest one: a machine may have other things to do
+        began = time.perf_counter()
+        page = visit(full).page
+        took_s.append(time.perf_counter() - began)
+        painted_ms.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+    size_mb = full.stat().st_size / 1e6
     with capsys.disabled():
-        size_mb = plain.stat().st_size / 1e6
-        told = f"{size_mb:.1f} MB opened in {opened_s:.2f} s, first painted after {painted_ms / 1000:.2f} s"
+        told = f"{size_mb:.1f} MB opened in {min(took_s):.2f} s, first painted after {min(painted_ms) / 1000:.2f} s"
         sys.stdout.write(f"\n{told}\n")
-    assert opened_s < 5
+    assert size_mb > 7.3, "as full as a page may be"
+    assert min(took_s) < 2
 
 
 def test_nothing_is_asked_for_and_nothing_is_complained_of(visit: Visit, plain: Path) -> None:
@@ -61,7 +64,7 @@ def test_a_confusion_cell_shows_the_pictures_behind_it(visit: Visit, plain: Path
 
 def test_the_dialog_closes_by_its_button_and_says_how_many_pictures_it_keeps(visit: Visit, plain: Path) -> None:
     page = visit(plain).page
-    page.locator("button[data-cell='0-0']").click()
+    page.locator("#confusion button[data-cell='0-0']").click()
     dialog = page.get_by_role("dialog")
     assert dialog.locator("img").count() == 24
     assert "24 of them are kept in this page." in dialog.inner_text()
@@ -156,3 +159,84 @@ def test_without_scripts_the_answer_and_its_pictures_are_there(browser: Any, pla
     assert page.get_by_role("heading", level=1).inner_text().startswith("The winner is small_net")
     assert page.locator(".strip img").count() > 8
     context.close()
+
+
+def test_without_scripts_no_chart_is_an_empty_box_and_its_figures_can_be_read(browser: Any, plain: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(plain.as_uri())
+    assert page.locator("[data-chart]:visible").count() == 0
+    assert page.locator("noscript p:visible").count() == 6
+    assert page.locator("#more .figures").first.is_visible()
+    context.close()
+
+
+def test_a_pointer_over_a_line_of_all_trials_tells_of_its_trial(visit: Visit, plain: Path) -> None:
+    page = visit(plain).page
+    chart = page.locator("[data-chart='parallel']")
+    chart.scroll_into_view_if_needed()
+    chart.locator(".main-svg").first.wait_for()
+    box = chart.locator(".scatterlayer .trace").last.locator("path.point").last.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    label = chart.locator(".hoverlayer .hovertext").first
+    label.wait_for()
+    assert "small_net" in label.text_content()
+    assert "learning rate" in label.text_content()
+
+
+def test_of_many_classes_the_share_that_is_found_opens_the_right_answers(visit: Visit, many_classes: Path) -> None:
+    page = visit(many_classes).page
+    share = page.locator("#classes button[data-cell='3-3']")
+    count = int(share.get_attribute("data-count"))
+    share.click()
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_role("heading").inner_text() == f"class 3, recognised: {count} pictures"
+    assert dialog.locator("img").count() == count
+    page.keyboard.press("Escape")
+    page.locator("#confusion button[data-cell]").first.click()
+    assert "taken for" in dialog.get_by_role("heading").inner_text()
+    assert dialog.locator("img").count() > 0
+
+
+def test_a_cell_without_small_copies_names_its_pictures(visit: Visit, write_page: Callable[[PageStudy], Path]) -> None:
+    opened = visit(write_page(PageStudy(stored=("data_check", "importance"))))
+    cell = opened.page.locator("button[data-cell='0-1']")
+    cell.click()
+    dialog = opened.page.get_by_role("dialog")
+    assert dialog.locator("figure").count() == int(cell.inner_text())
+    assert dialog.locator("img").count() == 0
+    assert "cat/" in dialog.locator(".file").first.inner_text()
+    assert opened.complaints == []
+
+
+def test_on_a_narrow_screen_the_contents_are_folded_up_and_lead_on(visit: Visit, plain: Path) -> None:
+    narrow, wide = visit(plain, width=360).page, visit(plain, width=1280).page
+    assert wide.locator("nav.beside").is_visible()
+    assert not wide.locator("details.above").is_visible()
+    assert not narrow.locator("nav.beside").is_visible()
+    narrow.locator("details.above > summary").click()
+    narrow.locator("details.above").get_by_role("link", name="Class by class").click()
+    narrow.locator("#classes-title").wait_for()
+    assert narrow.evaluate("location.hash") == "#classes"
+
+
+@pytest.mark.parametrize("classes", [3, 12, 30])
+def test_a_matrix_fits_a_sheet_of_paper(visit: Visit, write_page: Callable[[PageStudy], Path], classes: int) -> None:
+    study = PageStudy(classes=tuple(f"a class of number {i}" for i in range(classes)), n=40 * classes)
+    page = visit(write_page(study), width=680).page  # A4 and Letter have more between their margins
+    page.emulate_media(media="print")
+    matrix = page.locator(".matrix").bounding_box()
+    assert matrix["x"] + matrix["width"] <= 680
+    counts = page.locator(".matrix button")
+    assert counts.evaluate_all("found => found.every(one => one.scrollWidth <= one.clientWidth)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 680
+
+
+def test_what_is_folded_up_is_open_on_paper_and_folded_up_again_after_it(visit: Visit, plain: Path) -> None:
+    page = visit(plain).page
+    folded = page.locator("#data details:not([open])").count()
+    assert folded > 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#data details:not([open]), #reproduce details:not([open])").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#data details:not([open])").count() == folded

@@ -91,6 +91,7 @@ def test_parallel_lines_run_through_every_shared_parameter_and_end_at_the_score(
     assert names[0] == "<b>stages<br>trained</b>"  # the most important one stands first
     assert names[-1] == "<b>score</b>"
     assert all(0 <= place <= 1 for line in lines for place in line["y"])
+    assert all(isinstance(line["text"], str) for line in lines), "what a pointer tells is written once a trial"
     assert [line["y"][-1] for line in lines] == sorted(line["y"][-1] for line in lines)  # the best is drawn on top
 
 

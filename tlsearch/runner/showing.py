@@ -10,19 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlsearch.records import Json, TrialRecord, TrialState
-from tlsearch.report.cells import cell_pictures, worst_mistakes
+from tlsearch.report.alike import shown_files
+from tlsearch.report.cells import cell_pictures, shown_cells, worst_mistakes
+from tlsearch.report.text import plural
 from tlsearch.runner.budget import refit_seconds
 from tlsearch.runner.dispatch import Dispatcher, job_id
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.setup import Setup
 from tlsearch.runner.thumbnails import MEDIA, as_text, heated, thumbnails
 from tlsearch.specs import Preprocessing
+from tlsearch.stats import confusion_matrix
 from tlsearch.store.store import Store
 from tlsearch.training.recipe import Recipe
 from tlsearch.work import Job, JobKind, Row, RowResult
 
 MOST_LABEL_ERRORS = 48
-MOST_FINDINGS = 60
 MOST_BYTES = 2_500_000  # of the stored JSON: a page of 8 MB holds 5 MB of plotly.js
 SAME_ANSWER = 0.01  # refits that differ by no more than this probability are told as the models that answered
 NO_MAPS = "Where the network looked is not shown"
@@ -74,7 +76,8 @@ class Showing:
         shown: dict[str, Json] = {"media": MEDIA, "cams": list(maps.cams), "cam_note": maps.note}
         thumbs = thumbnails(((file, self._pixels(file)) for file in files), MOST_BYTES - len(json.dumps(shown)))
         left_out = len(files) - len(thumbs)
-        note = f"{left_out} more pictures are named only: this page would become too large." if left_out else ""
+        named = plural(left_out, "more picture has", "more pictures have")
+        note = f"{named} no small copy: this page would become too large." if left_out else ""
         shown |= {"thumbs": thumbs, "thumb_note": note}
         self._store.put_file(self._study, "pictures", json.dumps(shown).encode())
         told = {"thumbs": len(thumbs), "left_out": left_out, "cams": len(maps.cams), "cam_note": maps.note}
@@ -93,13 +96,14 @@ class Showing:
     def _files(self, log_probs: NDArray[np.float32], mistakes: Sequence[int]) -> list[str]:
         """The files to show in small, the most important first."""
         development = self._setup.record.context["files"]
-        cells = cell_pictures(log_probs, self._labels)
-        wrong = _in_turn(places for (truth, answer), places in cells.items() if truth != answer)
-        right = _in_turn(places for (truth, answer), places in cells.items() if truth == answer)
+        pictures = cell_pictures(log_probs, self._labels)
+        cells = shown_cells(confusion_matrix(log_probs, self._labels).tolist())
+        wrong = _in_turn(pictures[cell] for cell in cells if cell[0] != cell[1])
+        right = _in_turn(pictures[cell] for cell in cells if cell[0] == cell[1])
         wanted = chain(
             (development[place] for place in mistakes),
             self._suspected(),
-            self._found(),
+            shown_files(self._setup.record.context["findings"]),
             (development[place] for place in (*wrong, *right)),
         )
         return [file for file in dict.fromkeys(wanted) if self._can_be_shown(file)]
@@ -112,12 +116,6 @@ class Showing:
         checked = self._store.get_file(self._study, "data_check")
         errors = [] if checked is None else json.loads(checked)["label_errors"]
         return [str(error["file"]) for error in errors[:MOST_LABEL_ERRORS]]
-
-    def _found(self) -> list[str]:
-        """Pictures that are like others, together with those."""
-        findings = self._setup.record.context["findings"]
-        near = [pair["files"] for pair in findings.get("near", ())]
-        return list(chain(*findings.get("duplicates", ()), *near, *findings.get("too_alike", ())))[:MOST_FINDINGS]
 
     def _pixels(self, file: str) -> NDArray[np.uint8]:
         return self._setup.data.store[self._place[file]]

@@ -27,7 +27,7 @@ class Gallery:
 
     Args:
         thumbs: base64 texts by file.
-        left: Characters that may still be spent.
+        left: Characters that may still be spent, on pictures and on what grows with the study like them.
     """
 
     thumbs: Mapping[str, str]
@@ -44,6 +44,10 @@ class Gallery:
     def take(self, file: str) -> str:
         """The address of a file's small copy, for one more place on the page; "" where there is none or no room."""
         return self.place(self.thumbs[file]) if file in self else ""
+
+    def spend(self, characters: int) -> None:
+        """Leave less room for pictures: something else takes it."""
+        self.left -= characters
 
     def place(self, image: str) -> str:
         """The address of a picture that no file names, such as a heat map; "" where there is no room for it."""

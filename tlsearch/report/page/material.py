@@ -75,6 +75,7 @@ class Origin:
         config: The study file after all overrides.
         definition: Hashes of what must be equal, by name.
         versions: Of the libraries of the newest run.
+        plugin_files: Name and sha256 of each file that it loaded as a plugin.
         backbones: The resolved networks: source, digest and preprocessing, by name.
         recipe: Of the named configuration, complete; None where nothing completed.
         license: Of the pictures; "" where it is not known.
@@ -85,6 +86,7 @@ class Origin:
     config: Mapping[str, Json]
     definition: Mapping[str, str]
     versions: Mapping[str, str]
+    plugin_files: tuple[tuple[str, str], ...]
     backbones: Mapping[str, Json]
     recipe: Mapping[str, Json] | None
     license: str
@@ -93,10 +95,20 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """Everything that a page is made of; None where a run did not store it."""
+    """Everything that a page is made of; None where a run did not store it.
+
+    Args:
+        summary: Of the study.
+        tries: Its trials, duplicates left out.
+        answered: By the named configuration.
+        pictures: Their small copies.
+        origin: What it takes to repeat the study.
+        read: When all this was read, UTC, ISO 8601.
+    """
 
     summary: Summary
     tries: tuple[Try, ...]
     answered: Answered | None
     pictures: Pictures | None
     origin: Origin
+    read: str

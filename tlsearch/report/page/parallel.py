@@ -10,9 +10,9 @@ from typing import Any
 
 from tlsearch.records import TrialKind
 from tlsearch.report.lessons import Importance
-from tlsearch.report.page.charts import HOVER, Chart, Trace, about, plain
+from tlsearch.report.page.charts import Chart, Trace, about, plain
 from tlsearch.report.page.material import Try
-from tlsearch.report.text import Words
+from tlsearch.report.text import Words, spoken
 
 MOST_TRIALS = 200  # the best of them; more lines hide one another
 MOST_AXES = 9
@@ -116,8 +116,8 @@ def _line(one: Try, index: int, of: int, axes: Sequence[Axis], words: Words) -> 
         "mode": "lines+markers",
         "x": list(range(len(axes))),
         "y": [round(axis.places[index], 4) for axis in axes],
-        "text": [about(one, words)] * len(axes),
-        "hovertemplate": HOVER,
+        "text": about(one, words),  # of every point of the line, which a hover template could not read
+        "hoverinfo": "text",
         "showlegend": False,
         "opacity": round(0.35 + 0.6 * goodness, 3),
         "line": {"color": color, "width": round(1.2 + 1.4 * goodness, 2)},
@@ -135,7 +135,7 @@ def _layout(axes: Sequence[Axis]) -> dict[str, Any]:
         {
             "x": i,
             "y": 1.08,
-            "text": f"<b>{_two_lines(_spoken(axis.name))}</b>",
+            "text": f"<b>{_two_lines(spoken(axis.name))}</b>",
             "showarrow": False,
             "xanchor": "center",
             "yanchor": "bottom",
@@ -165,12 +165,6 @@ def _layout(axes: Sequence[Axis]) -> dict[str, Any]:
         "annotations": [*names, *ticks],
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
     }
-
-
-def _spoken(name: str) -> str:
-    return {"unfrozen": "stages trained", "suffix_lr_scale": "rate of stages"}.get(
-        name, name.replace("_", " ").replace(".", ": ")
-    )
 
 
 def _two_lines(name: str) -> str:

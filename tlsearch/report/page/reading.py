@@ -1,11 +1,13 @@
 """Reads what a page is made of from a study's store."""
 
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
-from tlsearch.errors import StoreError
 from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
 from tlsearch.report.entries import entry
 from tlsearch.report.evidence import Evidence
+from tlsearch.report.load import STORED, load_evidence
 from tlsearch.report.page.material import (
     Answered,
     HeatMap,
@@ -19,7 +21,7 @@ from tlsearch.report.values import Summary
 from tlsearch.report.verdict import evidence_trial
 from tlsearch.store.store import Store
 
-STORED = ("importance", "pictures", "data_check")
+PICTURES = "pictures"  # the file of small copies and heat maps
 
 
 def load_material(store: Store, study: str) -> Material:
@@ -28,36 +30,19 @@ def load_material(store: Store, study: str) -> Material:
     Raises:
         StoreError: Where the store has no such study.
     """
-    record = store.study(study)
-    if record is None:
-        raise StoreError(f"the store has no study '{study}'")
-    evidence = Evidence(
-        study=record,
-        trials=store.trials(study),
-        confirmations=store.confirmations(study),
-        events=store.events(study),
-        predictions=store.predictions(study),
-        files={name: data for name in STORED if (data := store.get_file(study, name)) is not None},
-    )
-    return material(evidence)
+    return material(load_evidence(store, study, (*STORED, PICTURES)))
 
 
 def material(evidence: Evidence) -> Material:
     """What a page shows of a study's records."""
-    summary = summarise(
-        evidence.study,
-        evidence.trials,
-        evidence.confirmations,
-        evidence.events,
-        evidence.predictions,
-        evidence.files,
-    )
+    summary = summarise(evidence)
     return Material(
         summary=summary,
         tries=tuple(_try(evidence, trial) for trial in evidence.trials if trial.kind is not TrialKind.DUPLICATE),
         answered=_answered(evidence, summary),
-        pictures=_pictures(_stored(evidence, "pictures")),
+        pictures=_pictures(_stored(evidence, PICTURES)),
         origin=_origin(evidence, summary),
+        read=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
@@ -98,6 +83,11 @@ def _pictures(data: Json) -> Pictures | None:
     )
 
 
+def _plugin_files(started: Mapping[str, Json]) -> tuple[tuple[str, str], ...]:
+    """A run of earlier code did not tell them."""
+    return tuple((str(one["name"]), str(one["sha256"])) for one in started.get("plugin_files") or ())
+
+
 def _origin(evidence: Evidence, summary: Summary) -> Origin:
     started = evidence.last("run_started")
     best = None if summary.best is None else evidence_trial(evidence, summary.best.entry.trial)
@@ -106,6 +96,7 @@ def _origin(evidence: Evidence, summary: Summary) -> Origin:
         config=evidence.study.config,
         definition=evidence.study.definition,
         versions={} if started is None else dict(started.data.get("versions") or {}),
+        plugin_files=() if started is None else _plugin_files(started.data),
         backbones=evidence.backbones,
         recipe=None if best is None else best.recipe,
         license=str(evidence.study.context.get("license") or ""),

@@ -7,12 +7,13 @@ and a content security policy runs only the two scripts whose hashes it names.
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from tlsearch.report.floors import not_kept
@@ -22,7 +23,8 @@ from tlsearch.report.page.material import Material
 from tlsearch.report.page.parts import answer, data, mistakes, run, search
 from tlsearch.report.page.section import Desk, Section, Write
 from tlsearch.report.terminal import what_was_searched
-from tlsearch.report.text import Words, duration, number
+from tlsearch.report.text import Words, duration, moment, number
+from tlsearch.report.values import Summary
 from tlsearch.text import safe
 
 GENERATOR = "tlsearch report"  # by which a page is known as one of ours
@@ -58,7 +60,7 @@ def page(material: Material) -> str:
     desk = Desk(material=material, words=Words(metric=material.summary.metric), gallery=Gallery.of(material.pictures))
     strips = mistakes.strips(desk)
     sections = _written(desk)
-    charts = {chart.key: asdict(chart) for section in sections for chart in section.charts}
+    charts = _charts(sections)
     cells = {key: shown for section in sections for key, shown in section.cells.items()}
     script, plotly = _text("script.js"), _plotly() if charts else ""
     environment = Environment(
@@ -86,9 +88,15 @@ def page(material: Material) -> str:
 
 def _written(desk: Desk) -> list[Section]:
     """All sections in their order; the hungry ones are written last."""
-    order = sorted(SECTIONS, key=lambda write: write in HUNGRY)
-    written = {write: write(desk) for write in order}
+    written = {write: write(desk) for write in SECTIONS if write not in HUNGRY}
+    # a long search has much to tell of its trials
+    desk.gallery.spend(len(htmlsafe_json_dumps(_charts(written.values()))))
+    written |= {write: write(desk) for write in HUNGRY}
     return [written[write] for write in SECTIONS]
+
+
+def _charts(sections: Iterable[Section]) -> dict[str, dict[str, Any]]:
+    return {chart.key: asdict(chart) for section in sections for chart in section.charts}
 
 
 def _front(material: Material, words: Words) -> dict[str, Any]:
@@ -106,6 +114,7 @@ def _front(material: Material, words: Words) -> dict[str, Any]:
     return {
         "study": words.name(summary.study).plain,
         "begun": material.origin.created[:10],
+        "written": moment(material.read),
         "won": won,
         "compared": compared,
         "alike": "" if best is None else others_alike(best, words),
@@ -113,8 +122,14 @@ def _front(material: Material, words: Words) -> dict[str, Any]:
         "figure_says": _figure_says(material, words),
         "facts": facts,
         "searched": what_was_searched(summary),
-        "notes": [note for note in (not_kept(summary), summary.data.skew, *summary.data.notes) if note],
+        "notes": _notes(summary),
     }
+
+
+def _notes(summary: Summary) -> list[str]:
+    """What must be known before anything below is read."""
+    missing = [f"Left out: {name}: {why}" for name, why in summary.left_out]
+    return [note for note in (not_kept(summary), *missing, summary.data.skew, *summary.data.notes) if note]
 
 
 def _figure_says(material: Material, words: Words) -> tuple[str, str]:
@@ -123,7 +138,8 @@ def _figure_says(material: Material, words: Words) -> tuple[str, str]:
         return "", ""
     if best.estimate is None:
         return "while searching", "not yet corrected for luck"
-    return "expected on new pictures", f"95 % sure: {words.span(best.interval)}"
+    what = "expected, before later trials" if best.outdated else "expected on new pictures"
+    return what, f"95 % sure: {words.span(best.interval)}"
 
 
 def _groups(sections: Sequence[Section]) -> list[tuple[str, list[Section]]]:

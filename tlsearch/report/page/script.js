@@ -132,11 +132,11 @@ dark.addEventListener("change", () => {
   redraw();
 });
 
-// On paper every chart is drawn, colours are light, and what it takes to repeat the study is open.
+// On paper every chart is drawn, colours are light, and whatever is folded up is open.
 
 let before = null;
 addEventListener("beforeprint", () => {
-  const closed = [...document.querySelectorAll("#reproduce details:not([open])")];
+  const closed = [...document.querySelectorAll("details:not([open])")];
   before = { theme: root.dataset.theme, closed };
   closed.forEach((details) => (details.open = true));
   root.dataset.theme = "light";
@@ -167,10 +167,9 @@ function element(name, text, className) {
 function framed([uri, file, note]) {
   const item = element("li");
   const figure = element("figure");
-  const image = element("img");
-  image.src = uri;
-  image.alt = file;
+  const image = uri ? element("img") : element("span", "no small copy", "frame");
   image.title = file;
+  if (uri) Object.assign(image, { src: uri, alt: file });
   const caption = element("figcaption");
   caption.append(element("span", note), element("span", file, "file"));
   figure.append(image, caption);
@@ -179,8 +178,8 @@ function framed([uri, file, note]) {
 }
 
 function open(button) {
-  const pictures = data.cells[button.dataset.cell];
-  const count = Number(button.textContent);
+  const pictures = data.cells[button.dataset.cell] ?? [];
+  const count = Number(button.dataset.count);
   document.getElementById("cell-pictures-title").textContent = button.dataset.said;
   document.getElementById("cell-pictures-note").textContent =
     pictures.length < count ? `${pictures.length} of them are kept in this page.` : "";

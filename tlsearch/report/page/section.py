@@ -8,6 +8,9 @@ from tlsearch.report.page.gallery import Gallery
 from tlsearch.report.page.material import Material
 from tlsearch.report.text import Words
 
+AT_THE_END = "This comes at the end of the run."
+BEFORE_THE_FIRST = "This comes before the first trial."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
@@ -16,6 +19,17 @@ class Desk:
     material: Material
     words: Words
     gallery: Gallery
+
+    @property
+    def has_chosen(self) -> bool:
+        """Whether a run came to its end: only then what comes there can be missing."""
+        best = self.material.summary.best
+        return best is not None and best.chosen
+
+    @property
+    def has_tried(self) -> bool:
+        """Whether a trial has begun: what comes before the first can be missing only then."""
+        return bool(self.material.tries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

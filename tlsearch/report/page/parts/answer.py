@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from tlsearch.report import calibrated
+from tlsearch.report.floors import Standing, reached_share, wanted_share
 from tlsearch.report.page.curves import reliability
 from tlsearch.report.page.scale import Scale
-from tlsearch.report.page.section import Desk, Section, per_cent
+from tlsearch.report.page.section import AT_THE_END, Desk, Section
 from tlsearch.report.results import measurements, remarks
 from tlsearch.report.text import Words
 from tlsearch.report.values import Baseline
@@ -14,7 +15,10 @@ from tlsearch.stats.floors import Reached
 
 GROUP = "The answer"
 ANSWERS = "Its answers"
+NOT_MEASURED = "This run did not measure how far its probabilities can be believed."
 VERDICT_KINDS = {Verdict.BETTER: "good", Verdict.WORSE: "bad", Verdict.ALIKE: "even"}
+MEASURED_KINDS = {"searched": "", "named": "main", "fresh": "fresh"}
+STANDING_KINDS = {Standing.KEPT: "kept", Standing.ONCE: "once", Standing.MISSED: "missed"}
 ERRORS = (
     ("ece", "calibration error", "how far its sureness and its share of right answers lie apart, on average"),
     ("log_loss", "log loss", "how surprised it is by the truth"),
@@ -49,20 +53,19 @@ class BaselineRow:
 def sure(desk: Desk) -> Section:
     """The score while searching, corrected, on fresh pictures and on the holdout, on one axis."""
     summary, words = desk.material.summary, desk.words
-    rows = measurements(summary, words)
-    scale = Scale.over([end for _, _, interval in rows for end in (interval.low, interval.high)])
-    named = max((place for place, (label, _, _) in enumerate(rows) if "bold" in str(label.style)), default=0)
+    rows = measurements(summary)
+    scale = Scale.over([end for row in rows for end in (row.interval.low, row.interval.high)])
     drawn = [
         SpanRow(
-            label=label.plain,
-            value=words.score(score),
-            interval=words.span(interval),
-            low=scale.at(interval.low),
-            mark=scale.at(score),
-            high=scale.at(interval.high),
-            kind="main" if place == named else "fresh" if place > named else "",
+            label=row.label,
+            value=words.score(row.score),
+            interval=words.span(row.interval),
+            low=scale.at(row.interval.low),
+            mark=scale.at(row.score),
+            high=scale.at(row.interval.high),
+            kind=MEASURED_KINDS[row.kind],
         )
-        for place, (label, score, interval) in enumerate(rows)
+        for row in rows
     ]
     return Section(
         key="sure",
@@ -111,15 +114,18 @@ def calibration(desk: Desk) -> Section:
     """Whether an answer that is 90 % sure is right nine times out of ten."""
     found = desk.material.summary.calibration
     chart = None if found is None else reliability(found)
+    columns, points = ([], []) if found is None else calibrated.levels(found, len(found.curve_before))
     return Section(
         key="calibration",
         group=ANSWERS,
         nav="Can it be believed?",
         title="Can its percentages be trusted?",
         lead="" if found is None else calibrated.in_a_sentence(found),
-        missing="" if found is not None else "This run did not measure how far its probabilities can be believed.",
+        missing="" if found is not None else NOT_MEASURED if desk.has_chosen else AT_THE_END,
         content={
             "rows": [] if found is None else _errors(found),
+            "columns": columns,
+            "points": points,
             "chart": chart,
             "remarks": [] if found is None else calibrated.remarks(found, desk.words),
         },
@@ -127,13 +133,15 @@ def calibration(desk: Desk) -> Section:
     )
 
 
-def _floor(one: Reached) -> dict[str, str | bool]:
+def _floor(one: Reached) -> dict[str, str]:
+    standing = Standing.of(one)
     return {
         "floor": one.floor,
-        "wanted": per_cent(one.wanted),
-        "reached": per_cent(one.reached),
-        "again": "" if one.again is None else per_cent(one.again),
-        "holds": one.holds,
+        "wanted": wanted_share(one),
+        "reached": reached_share(one.reached),
+        "again": "" if one.again is None else reached_share(one.again),
+        "said": standing.value,
+        "kind": STANDING_KINDS[standing],
     }
 
 

@@ -4,16 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tlsearch.records import Json
-from tlsearch.report.data_check import LabelDoubt
+from tlsearch.report.alike import MOST_GROUPS, MOST_OF_A_SET, MOST_SETS, near_pairs, under_two_labels
+from tlsearch.report.data_check import LabelDoubt, class_gains
+from tlsearch.report.data_findings import LEARNING_COLUMNS, how_to_read, learning_rows
+from tlsearch.report.found import Told, doubted, told, two_labels
 from tlsearch.report.page.curves import learning
-from tlsearch.report.page.section import Desk, Section, Shown, per_cent, sureness
+from tlsearch.report.page.section import BEFORE_THE_FIRST, Desk, Section, Shown, per_cent, sureness
 from tlsearch.report.text import number, plural
 
 GROUP = "The data"
 MOST_DOUBTS = 24
-MOST_SETS = 12
-MOST_OF_A_SET = 6
 MOST_LINES = 200
+NOT_CHECKED = "This run did not look for wrong labels."
+NOT_MEASURED = "This run did not measure what fewer pictures would have given."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,16 +24,18 @@ class Finding:
     """One kind of thing that was found.
 
     Args:
-        title: Such as "3 near duplicates".
+        title: Such as "3 sets of equal pictures".
         said: What it means and what was done about it.
         sets: Pictures that belong together, with a line about each set.
         lines: What has no picture to show, or did not fit.
+        unfolds: What shows them.
     """
 
     title: str
     said: str
     sets: tuple[tuple[str, tuple[Shown, ...]], ...] = ()
     lines: tuple[str, ...] = ()
+    unfolds: str = "Show them"
 
     @property
     def first(self) -> tuple[str, ...]:
@@ -48,24 +53,17 @@ def pictures(desk: Desk) -> Section:
     found = desk.material.summary.data.findings
     counts = [(str(name), int(count)) for name, count in (found.get("per_class") or {}).items()]
     most = max((count for _, count in counts), default=1) or 1
+    about = told(found)
     candidates = (
-        _near(found, desk),
-        _too_alike(found),
-        _equal(found, desk),
+        _near(about.get("near"), found, desk),
+        _too_alike(about.get("too_alike"), found, desk),
+        _equal(about.get("duplicates"), found, desk),
         _doubts(desk),
-        _enlarged(found),
-        _converted(found),
-        _files("unreadable", found, "file", "skipped", "Not readable as pictures."),
-        _files(
-            "dropped",
-            found,
-            "picture",
-            "left out",
-            "An equal picture is held out: a model would be tested on what it has seen.",
-        ),
-        _files("ignored", found, "file", "ignored", "Hidden, or no picture by its name."),
+        *(_told(about.get(name)) for name in ("enlarged", "conversions")),
+        *(_files(about.get(name), found.get(name)) for name in ("unreadable", "dropped", "ignored")),
     )
     shown = [one for one in candidates if one is not None]
+    not_checked = NOT_CHECKED if desk.has_tried else f"Labels are not checked yet. {BEFORE_THE_FIRST}"
     return Section(
         key="data",
         group=GROUP,
@@ -76,76 +74,90 @@ def pictures(desk: Desk) -> Section:
         content={
             "counts": [(name, number(count), round(100 * count / most, 1)) for name, count in counts],
             "findings": shown,
-            "not_checked": [] if desk.material.summary.check else ["This run did not look for wrong labels."],
+            "not_checked": [] if desk.material.summary.check else [not_checked],
         },
     )
 
 
 def more_pictures(desk: Desk) -> Section:
     """Whether more pictures would help."""
-    check = desk.material.summary.check
+    check, best = desk.material.summary.check, desk.material.summary.best
     curve = None if check is None else check.learning
     chart = None if curve is None else learning(curve, desk.words)
-    lead = ""
-    if check is not None and curve is not None:
-        lead = f"{curve.says} Measured with the features of {check.network}, its head fitted on parts of the pictures."
+    content: dict[str, object] = {}
+    if curve is not None:
+        content = {
+            "chart": chart,
+            "columns": LEARNING_COLUMNS,
+            "rows": learning_rows(curve, desk.words),
+            "class_columns": ("class", "found with half", "found with all", "points gained"),
+            "classes": [
+                (one.name, per_cent(one.half), per_cent(one.whole), f"{100 * one.gain:+.0f}")
+                for one in class_gains(curve.per_class)
+            ],
+            "remarks": how_to_read(curve, desk.words, best),
+        }
     return Section(
         key="more",
         group=GROUP,
         nav="Would more pictures help?",
         title="Would more pictures help?",
-        lead=lead,
-        missing="" if chart else "This run did not measure what fewer pictures would have given.",
-        content={"chart": chart},
+        lead="" if curve is None else curve.says,
+        missing="" if chart else NOT_MEASURED if desk.has_tried else BEFORE_THE_FIRST,
+        content=content,
         charts=(chart,) if chart else (),
     )
 
 
-def _near(found: Mapping[str, Json], desk: Desk) -> Finding | None:
-    pairs = found.get("near") or []
-    if not pairs:
+def _near(about: Told | None, found: Mapping[str, Json], desk: Desk) -> Finding | None:
+    if about is None:
         return None
+    pairs = near_pairs(found)
     sets = []
     for pair in pairs[:MOST_SETS]:
         labels = [str(label) for label in pair.get("labels") or ("", "")]
         how = "mirrored" if pair.get("how") == "mirrored" else ""
-        odd = "different labels" if len(set(labels)) > 1 else ""
+        odd = "different labels" if under_two_labels(pair) else ""
         line = ", ".join(part for part in (f"{per_cent(float(pair['likeness']))} alike", how, odd) if part)
         sets.append((line, _set(pair["files"], labels, desk)))
-    lines = [" = ".join(str(file) for file in pair["files"]) for pair in pairs[MOST_SETS:]]
-    return Finding(
-        title=plural(len(pairs), "pair of nearly equal pictures", "pairs of nearly equal pictures"),
-        said="Resized, recompressed, cropped a little or mirrored. Each pair stays on one side of every split, so that "
-        "no model is tested on what it has seen.",
-        sets=tuple(sets),
-        lines=tuple(lines),
-    )
+    lines = tuple(" = ".join(_labelled(pair)) for pair in pairs[MOST_SETS:])
+    said = " ".join(part for part in (about.explained, two_labels(found)) if part)
+    return Finding(title=about.title, said=said, sets=tuple(sets), lines=lines, unfolds=_more(lines))
 
 
-def _too_alike(found: Mapping[str, Json]) -> Finding | None:
-    groups = found.get("too_alike") or []
-    if not groups:
+def _more(lines: Sequence[str]) -> str:
+    return f"Show {number(len(lines))} more"
+
+
+def _group(files: Sequence[str]) -> str:
+    first = f"; the first {MOST_OF_A_SET}" if len(files) > MOST_OF_A_SET else ""
+    return f"{plural(len(files), 'picture')}{first}"
+
+
+def _labelled(pair: Mapping[str, Json]) -> list[str]:
+    """Both files of a pair; where the labels differ, each with its own."""
+    files = [str(file) for file in pair["files"]]
+    if not under_two_labels(pair):
+        return files
+    return [f"{file} ({label})" for file, label in zip(files, pair["labels"], strict=True)]
+
+
+def _too_alike(about: Told | None, found: Mapping[str, Json], desk: Desk) -> Finding | None:
+    if about is None:
         return None
-    return Finding(
-        title=plural(
-            len(groups), "large group of pictures that look alike", "large groups of pictures that look alike"
-        ),
-        said="Too many hang together to keep all on one side; where they are one object, name it with group_by.",
-        lines=tuple(f"{plural(len(files), 'picture')}: {', '.join(str(file) for file in files)}" for files in groups),
-    )
+    groups = [[str(file) for file in files] for files in found["too_alike"]]
+    sets = tuple((_group(files), _unlabelled(files, desk)) for files in groups[:MOST_GROUPS])
+    lines = tuple(f"{plural(len(files), 'picture')}: {', '.join(files)}" for files in groups)
+    return Finding(title=about.title, said=about.explained, sets=sets, lines=lines, unfolds="Show all their files")
 
 
-def _equal(found: Mapping[str, Json], desk: Desk) -> Finding | None:
-    groups = found.get("duplicates") or []
-    if not groups:
+def _equal(about: Told | None, found: Mapping[str, Json], desk: Desk) -> Finding | None:
+    if about is None:
         return None
-    sets = [("", _set(files, [""] * len(files), desk)) for files in groups[:MOST_SETS]]
-    return Finding(
-        title=plural(len(groups), "set of equal pictures", "sets of equal pictures"),
-        said="Equal in every pixel; each set stays on one side of every split.",
-        sets=tuple(sets),
-        lines=tuple(" = ".join(str(file) for file in files) for files in groups[MOST_SETS:]),
-    )
+    groups = found["duplicates"]
+    sets = tuple(("", _unlabelled(files, desk)) for files in groups[:MOST_SETS])
+    lines = tuple(" = ".join(str(file) for file in files) for files in groups[MOST_SETS:])
+    return Finding(title=about.title, said=about.explained, sets=sets, lines=lines, unfolds=_more(lines))
 
 
 def _doubts(desk: Desk) -> Finding | None:
@@ -153,17 +165,12 @@ def _doubts(desk: Desk) -> Finding | None:
     if check is None or not check.doubts:
         return None
     shown = tuple(_doubt(one, desk) for one in check.doubts[:MOST_DOUBTS])
-    lines = [
+    lines = tuple(
         f"{one.file}: labelled {one.label}, looks like {one.suggested} ({sureness(one.sure)})"
         for one in check.doubts[MOST_DOUBTS:]
-    ]
-    return Finding(
-        title=plural(len(check.doubts), "label worth a second look", "labels worth a second look"),
-        said=f"Most suspicious first, judged by {check.network} on pictures that it was not fitted on. Not every one "
-        "is wrong: look before you change it.",
-        sets=(("", shown),),
-        lines=tuple(lines),
     )
+    about = doubted(check)
+    return Finding(title=about.title, said=about.explained, sets=(("", shown),), lines=lines, unfolds=_more(lines))
 
 
 def _doubt(one: LabelDoubt, desk: Desk) -> Shown:
@@ -175,40 +182,26 @@ def _doubt(one: LabelDoubt, desk: Desk) -> Shown:
     )
 
 
-def _enlarged(found: Mapping[str, Json]) -> Finding | None:
-    count = _count(found.get("enlarged"))
-    if not count:
+def _files(about: Told | None, value: Json) -> Finding | None:
+    """Files alone, with why where that is known; a store may have only their number."""
+    if about is None:
         return None
-    said = "Smaller than the largest network's input, and enlarged: larger originals would show it more."
-    return Finding(title=plural(count, "small picture"), said=said)
-
-
-def _converted(found: Mapping[str, Json]) -> Finding | None:
-    rules = found.get("conversions") or {}
-    if not rules:
-        return None
-    said = ", ".join(f"{number(int(count))} {rule}" for rule, count in sorted(rules.items()))
-    return Finding(title="Converted while decoding", said=f"By fixed rules: {said}.")
-
-
-def _files(name: str, found: Mapping[str, Json], one: str, what: str, said: str) -> Finding | None:
-    value = found.get(name)
-    if not _count(value):
-        return None
-    lines: list[str] = []
+    lines: tuple[str, ...] = ()
     if isinstance(value, Mapping):
-        lines = [f"{file}: {why}" for file, why in value.items()]
+        lines = tuple(f"{file}: {why}" for file, why in value.items())
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        lines = [str(file) for file in value]
-    return Finding(title=f"{plural(_count(value), one)} {what}", said=said, lines=tuple(lines))
+        lines = tuple(str(file) for file in value)
+    return Finding(title=about.title, said=about.explained, lines=lines)
+
+
+def _told(about: Told | None) -> Finding | None:
+    return None if about is None else Finding(title=about.title, said=about.explained)
+
+
+def _unlabelled(files: Sequence[Json], desk: Desk) -> tuple[Shown, ...]:
+    return _set(files, [""] * len(files), desk)
 
 
 def _set(files: Sequence[Json], labels: Sequence[str], desk: Desk) -> tuple[Shown, ...]:
     pairs = list(zip(files, labels, strict=True))[:MOST_OF_A_SET]
     return tuple(Shown(uri=desk.gallery.take(str(file)), file=str(file), title=label) for file, label in pairs)
-
-
-def _count(found: Json) -> int:
-    if found is None:
-        return 0
-    return len(found) if isinstance(found, list | tuple | dict) else int(found)

@@ -6,29 +6,56 @@ from math import isnan
 
 import numpy as np
 
-from tlsearch.report.cells import MOST, Cell, cell_pictures, worst_mistakes
-from tlsearch.report.page.gallery import Gallery
-from tlsearch.report.page.material import Answered
-from tlsearch.report.page.section import Desk, Section, Shown, per_cent, sureness
+from tlsearch.report.cells import MOST_CLASSES, MOST_CONFUSIONS, Cell, shown_cells
+from tlsearch.report.lessons import Answers
+from tlsearch.report.page.album import Album, cell_key
+from tlsearch.report.page.section import Desk, Section, Shown, per_cent
 from tlsearch.report.text import NOTHING, number, plural
 
 GROUP = "Its answers"
-MOST_CLASSES = 30  # a wider matrix becomes a list of the most frequent confusions
-MOST_CONFUSIONS = 40
 STRIP = 8  # pictures in each row at the top
-LONGEST_NAME = 32  # below a picture; elsewhere a class has its whole name
 NO_ANSWERS = "No answers of the named configuration are stored, so nothing can be said of its mistakes."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MatrixCell:
-    """One cell: its count, how deep it is coloured (0 to 1), and the key of the pictures behind it, if any."""
+class Opener:
+    """A figure that opens the pictures behind it.
 
+    Args:
+        cell: Whose pictures: true class, answer.
+        count: How many there are.
+        said: What they are, in words.
+    """
+
+    cell: Cell
     count: int
-    depth: float
-    right: bool
-    pictures: str
     said: str
+
+    @classmethod
+    def of(cls, cell: Cell, answers: Answers, names: Sequence[str]) -> "Opener":
+        """For one cell of the matrix."""
+        true, answer = cell
+        count = answers.confusion[true][answer]
+        what = "recognised" if true == answer else f"taken for {names[answer]}"
+        return cls(cell=cell, count=count, said=f"{names[true]}, {what}: {plural(count, 'picture')}")
+
+    @property
+    def key(self) -> str:
+        """What the page's script knows the pictures by."""
+        return cell_key(self.cell)
+
+    @property
+    def right(self) -> bool:
+        """Whether its pictures were recognised."""
+        return self.cell[0] == self.cell[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixCell:
+    """One cell, and how deep it is coloured (0 to 1)."""
+
+    opens: Opener
+    depth: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,52 +64,11 @@ class ClassRow:
 
     name: str
     pictures: int
+    opens: Opener
     found: str
     found_share: float
     right: str
     right_share: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Album:
-    """The answered pictures, ready to be shown."""
-
-    answered: Answered
-    names: Sequence[str]
-    gallery: Gallery
-
-    @classmethod
-    def of(cls, desk: Desk) -> "Album | None":
-        """Of the named configuration's answers; None where none are stored."""
-        answered = desk.material.answered
-        if answered is None:
-            return None
-        classes = desk.material.summary.data.classes
-        names = [desk.words.name(name, longest=LONGEST_NAME).plain for name in classes]
-        return cls(answered=answered, names=names, gallery=desk.gallery)
-
-    def has(self, place: int) -> bool:
-        """Whether there is a small copy of a picture."""
-        return self.answered.files[place] in self.gallery
-
-    def sure(self, place: int) -> str:
-        """How sure the answer to a picture was."""
-        return sureness(float(np.exp(self.answered.log_probs[place].max())))
-
-    def shown(self, place: int) -> Shown:
-        """A picture with its class, and with what it was taken for where that is another one."""
-        answer, true = int(self.answered.log_probs[place].argmax()), int(self.answered.labels[place])
-        title = self.names[true] if answer == true else f"{self.names[true]}, taken for {self.names[answer]}"
-        file = self.answered.files[place]
-        return Shown(uri=self.gallery.take(file), file=file, title=title, note=self.sure(place))
-
-    def cells(self) -> dict[Cell, tuple[int, ...]]:
-        """Places of the pictures behind each cell."""
-        return cell_pictures(self.answered.log_probs, self.answered.labels)
-
-    def worst(self) -> tuple[int, ...]:
-        """Places of the surest mistakes."""
-        return worst_mistakes(self.answered.log_probs, self.answered.labels)
 
 
 def strips(desk: Desk) -> tuple[tuple[str, str, tuple[Shown, ...]], ...]:
@@ -103,57 +89,50 @@ def confusion(desk: Desk) -> Section:
     answers, album = desk.material.summary.answers, Album.of(desk)
     names = desk.material.summary.data.classes
     if answers is None or album is None:
-        return _section("confusion", "What it takes for what", missing=NO_ANSWERS)
-    cells = _behind(album)
-    matrix = [
-        [
-            _cell(count, sum(row), (true, answer), names, bool(cells.get(f"{true}-{answer}")))
-            for answer, count in enumerate(row)
-        ]
-        for true, row in enumerate(answers.confusion)
-    ]
+        return _section("confusion", "What it takes for what", missing=_no_answers(desk))
+    cells = shown_cells(answers.confusion)
+    pictures = album.behind(cells)
     small = len(names) <= MOST_CLASSES
-    wrong = [cell for true, row in enumerate(matrix) for place, cell in enumerate(row) if place != true and cell.count]
-    right = sum(row[place].count for place, row in enumerate(matrix))
-    lead = (
-        f"{number(right)} of {plural(right + answers.wrong, 'picture')} are right, answered by models that did not "
-        "train on the picture."
-    )
-    if cells:
-        lead += " Press a number to see the pictures behind it."
-    if desk.material.pictures is not None and desk.material.pictures.thumb_note:
-        lead += f" {desk.material.pictures.thumb_note}"
-    return _section(
-        "confusion",
-        "What it takes for what",
-        lead=lead,
-        content={
-            "names": names,
-            "matrix": list(zip(names, matrix, strict=True)) if small else [],
-            "list": [] if small else sorted(wrong, key=lambda cell: -cell.count)[:MOST_CONFUSIONS],
-        },
-        cells=cells,
-    )
+    counts = np.array(answers.confusion)  # (C, C)
+    lead = [
+        f"{number(int(counts.trace()))} of {plural(int(counts.sum()), 'picture')} are right, answered by models that "
+        "did not train on the picture."
+    ]
+    kinds = int(np.count_nonzero(counts) - np.count_nonzero(counts.diagonal()))
+    if not small and kinds > MOST_CONFUSIONS:
+        lead.append(f"Of {number(kinds)} kinds of confusion the {MOST_CONFUSIONS} most frequent are listed.")
+    content = {
+        "names": names,
+        "matrix": list(zip(names, _matrix(answers, names), strict=True)) if small else [],
+        "list": [] if small else [Opener.of(cell, answers, names) for cell in cells if cell[0] != cell[1]],
+    }
+    lead += _how_to_see(pictures, desk)
+    return _section("confusion", "What it takes for what", lead=" ".join(lead), content=content, cells=pictures)
 
 
 def classes(desk: Desk) -> Section:
     """How each class fares."""
     summary = desk.material.summary
     if summary.answers is None:
-        return _section("classes", "Class by class", missing=NO_ANSWERS)
+        return _section("classes", "Class by class", missing=_no_answers(desk))
+    names = summary.data.classes
     rows = [
         ClassRow(
             name=name,
             pictures=one.support,
+            opens=Opener.of((place, place), summary.answers, names),
             found=_share(one.recall),
             found_share=_width(one.recall),
             right=_share(one.precision),
             right_share=_width(one.precision),
         )
-        for name, one in zip(summary.data.classes, summary.answers.per_class, strict=True)
+        for place, (name, one) in enumerate(zip(names, summary.answers.per_class, strict=True))
     ]
-    lead = "Found: how many of the class's pictures it recognises. Right when named: how often it is right where it "
-    return _section("classes", "Class by class", lead=f"{lead}names the class.", content={"rows": rows})
+    lead = (
+        "Found: how many of the class's pictures it recognises; press the figure to see them. Right when named: how "
+        "often it is right where it names the class."
+    )
+    return _section("classes", "Class by class", lead=lead, content={"rows": rows})
 
 
 def surest_mistakes(desk: Desk) -> Section:
@@ -161,7 +140,7 @@ def surest_mistakes(desk: Desk) -> Section:
     album, pictures = Album.of(desk), desk.material.pictures
     title = "Its surest mistakes"
     if album is None:
-        return _section("mistakes", title, missing=NO_ANSWERS)
+        return _section("mistakes", title, missing=_no_answers(desk))
     if not album.worst():
         return _section("mistakes", title, missing="It made no mistake on these pictures.")
     maps = {} if pictures is None else {one.file: one.image for one in pictures.heat_maps}
@@ -175,7 +154,11 @@ def surest_mistakes(desk: Desk) -> Section:
     if pictures is not None and pictures.cam_note:
         lead += f" {pictures.cam_note}"
     if pictures is None:
-        lead += " This run stored no pictures, so only their names are shown."
+        lead += (
+            " This run stored no pictures, so only their names are shown."
+            if desk.has_chosen
+            else " Small pictures of them come at the end of the run; until then only their names are shown."
+        )
     return _section("mistakes", title, lead=lead, content={"shown": shown})
 
 
@@ -200,6 +183,28 @@ def _section(
     )
 
 
+def _no_answers(desk: Desk) -> str:
+    return NO_ANSWERS if desk.material.summary.best is not None else "No trial has completed yet."
+
+
+def _how_to_see(pictures: Mapping[str, Sequence[Sequence[str]]], desk: Desk) -> list[str]:
+    """How to come to the pictures behind a cell, and why some are missing."""
+    said = []
+    if pictures:
+        seen = any(uri for shown in pictures.values() for uri, *_ in shown)
+        said.append(f"Press a number to see {'the pictures' if seen else 'which pictures are'} behind it.")
+    if desk.material.pictures is not None and desk.material.pictures.thumb_note:
+        said.append(desk.material.pictures.thumb_note)
+    return said
+
+
+def _matrix(answers: Answers, names: Sequence[str]) -> list[list[MatrixCell]]:
+    return [
+        [_cell(Opener.of((true, answer), answers, names), sum(row)) for answer in range(len(row))]
+        for true, row in enumerate(answers.confusion)
+    ]
+
+
 def _surest_right(album: Album) -> list[int]:
     """Places of right answers, the surest of each class in turn."""
     columns = [
@@ -210,36 +215,10 @@ def _surest_right(album: Album) -> list[int]:
     return [column[turn] for turn in range(STRIP) for column in columns if turn < len(column)][:STRIP]
 
 
-def _behind(album: Album) -> dict[str, object]:
-    """[address, file, sureness] of the pictures by cell ("true-answer"), until the page is full.
-
-    Wrong cells take theirs first, and one of each in turn.
-    """
-    found = album.cells()
-    order = sorted(found, key=lambda cell: (cell[0] == cell[1], -len(found[cell])))
-    taken: dict[str, list[list[str]]] = {}
-    for turn in range(MOST):
-        for true, answer in order:
-            places = found[true, answer]
-            if turn < len(places) and (uri := album.gallery.take(album.answered.files[places[turn]])):
-                shown = [uri, album.answered.files[places[turn]], album.sure(places[turn])]
-                taken.setdefault(f"{true}-{answer}", []).append(shown)
-    return dict(taken)
-
-
-def _cell(count: int, of: int, cell: Cell, names: Sequence[str], has_pictures: bool) -> MatrixCell:
-    true, answer = cell
-    if true == answer:
-        said = f"{names[true]}, recognised: {plural(count, 'picture')}"
-    else:
-        said = f"{names[true]}, taken for {names[answer]}: {plural(count, 'picture')}"
-    return MatrixCell(
-        count=count,
-        depth=round(0.2 + 0.8 * (count / of) ** 0.6, 3) if count else 0.0,  # rare confusions stay visible
-        right=true == answer,
-        pictures=f"{true}-{answer}" if has_pictures else "",
-        said=said,
-    )
+def _cell(opens: Opener, of: int) -> MatrixCell:
+    # a power below 1: rare confusions stay visible
+    depth = round(0.2 + 0.8 * (opens.count / of) ** 0.6, 3) if opens.count else 0.0
+    return MatrixCell(opens=opens, depth=depth)
 
 
 def _share(value: float) -> str:

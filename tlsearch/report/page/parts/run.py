@@ -1,15 +1,18 @@
 """The run: where the time went, what failed, and how to repeat the study."""
 
 from collections.abc import Mapping
+from shlex import quote
 
 from tlsearch.records import Json
+from tlsearch.report.details import what_the_cache_saved
 from tlsearch.report.page.material import Origin
 from tlsearch.report.page.section import Desk, Section
 from tlsearch.report.page.study_text import study_text
-from tlsearch.report.text import duration, number, plural
+from tlsearch.report.text import duration, moment, plural, spoken
 
 GROUP = "The run"
 MOST_NUMBERS = 8
+SHA256_DIGITS = 64
 
 
 def time(desk: Desk) -> Section:
@@ -17,20 +20,12 @@ def time(desk: Desk) -> Section:
     summary = desk.material.summary
     total = sum(summary.seconds.values())
     longest = max(summary.seconds.values(), default=0.0) or 1.0
-    cache, saved = summary.cache, ""
-    if cache is not None:
-        saved = f"Frozen parts were computed for {plural(cache.pictures, 'picture')} in {duration(cache.seconds)}."
-        if cache.seconds_saved > 0:
-            saved += (
-                f" Without the cache they would have been computed for about {number(cache.pictures_without)}: "
-                f"{duration(cache.seconds_saved)} more."
-            )
     return Section(
         key="time",
         group=GROUP,
         nav="Where the time went",
         title=f"Where {duration(total)} went" if total else "Where the time went",
-        lead=saved,
+        lead="" if summary.cache is None else what_the_cache_saved(summary.cache),
         missing="" if summary.seconds else "No times are stored yet.",
         content={
             "rows": [
@@ -74,25 +69,44 @@ def reproduce(desk: Desk) -> Section:
         group=GROUP,
         nav="How to repeat it",
         title="How to repeat it",
-        lead="Save the study file, have the same pictures in place, and run the command. Equal hashes mean equal data.",
+        lead=_how(origin),
         content={
-            "command": "tlsearch run study.toml",
+            "command": _command(origin),
             "study_file": study_text(origin.config) if "study" in origin.config else "",
             "facts": _facts(origin, name, seed),
             "recipe": [] if origin.recipe is None else _settings(origin.recipe),
-            "definition": [(what, text) for what, text in origin.definition.items() if len(text) == 64],
+            "hashes": _hashes(origin),
             "weights": [_weights(backbone, facts) for backbone, facts in origin.backbones.items()],
             "versions": sorted(origin.versions.items()),
         },
     )
 
 
+def _how(origin: Origin) -> str:
+    """What to do, in sentences."""
+    plugins = ", the plugin files beside it" if origin.plugin_files else ""
+    return (
+        f"Save the study file{plugins}, have the same pictures in place, and run the command. Where this study was run "
+        "before, add --new-study NAME: else that run is continued. Equal hashes mean equal data."
+    )
+
+
+def _command(origin: Origin) -> str:
+    return " ".join(["tlsearch run study.toml", *(f"--plugin {quote(name)}" for name, _ in origin.plugin_files)])
+
+
+def _hashes(origin: Origin) -> list[tuple[str, str]]:
+    """Of the data and whatever else must be equal, and of the plugin files."""
+    found = [(what, text) for what, text in origin.definition.items() if len(text) == SHA256_DIGITS]
+    return found + [(f"plugin {name}", digest) for name, digest in origin.plugin_files]
+
+
 def _facts(origin: Origin, name: str, seed: Json) -> list[tuple[str, str]]:
-    found = [("study", name), ("begun", _moment(origin.created)), ("seed", str(seed))]
+    found = [("study", name), ("begun", moment(origin.created)), ("seed", str(seed))]
     if origin.license:
         found.append(("license of the pictures", origin.license))
     if origin.holdout_opened:
-        found.append(("holdout opened", _moment(origin.holdout_opened)))
+        found.append(("holdout opened", moment(origin.holdout_opened)))
     return found
 
 
@@ -116,14 +130,10 @@ def _settings(recipe: Mapping[str, Json]) -> list[tuple[str, str]]:
             flat |= {f"{name.removesuffix('_params')}: {key}": entry for key, entry in value.items()}
         else:
             flat[name] = value
-    return [(name.replace("_", " "), _said(value)) for name, value in flat.items() if value is not None]
+    return [(spoken(name), _said(value)) for name, value in flat.items() if value is not None]
 
 
 def _said(value: Json) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:.4g}"
-
-
-def _moment(at: str) -> str:
-    return f"{at[:16].replace('T', ' ')} UTC"

@@ -3,7 +3,7 @@
 from tlsearch.report.page.charts import by_depth, by_learning_rate, over_time
 from tlsearch.report.page.parallel import parallel
 from tlsearch.report.page.section import Desk, Section
-from tlsearch.report.text import Words, duration, plural
+from tlsearch.report.text import Words, duration, plural, spoken
 from tlsearch.report.values import Entry, Summary
 
 GROUP = "The search"
@@ -38,14 +38,14 @@ def importance(desk: Desk) -> Section:
         missing = "This is computed at the end of a run."
     elif found.withheld:
         missing = f"Nothing is claimed here: {found.withheld}."
-    shares = [] if found is None else [(_spoken(name), 100 * share) for name, share in found.shares]
+    shares = [] if found is None else [(spoken(name), 100 * share) for name, share in found.shares]
     branches = (
         []
         if found is None
         else [
             {
                 "where": f"where {branch.where} ({plural(branch.trials, 'trial')})",
-                "shares": [(_spoken(name), 100 * share) for name, share in branch.shares],
+                "shares": [(spoken(name), 100 * share) for name, share in branch.shares],
             }
             for branch in found.branches
         ]
@@ -158,12 +158,3 @@ def _row(entry: Entry, summary: Summary, winner: int | None, words: Words) -> di
         "mark": mark,
         "kind": kind,
     }
-
-
-def _spoken(name: str) -> str:
-    """`mlp.hidden` as `mlp: hidden`, `unfrozen` as what it means."""
-    head, dot, key = name.rpartition(".")
-    said = {"unfrozen": "stages trained", "suffix_lr_scale": "learning rate of the trained stages"}.get(
-        key, key.replace("_", " ")
-    )
-    return f"{head}: {said}" if dot else said
