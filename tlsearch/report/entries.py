@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
+from tlsearch.records import ConfirmationRecord, Json, TrialKind, TrialRecord, TrialState
 from tlsearch.report.evidence import Evidence
 from tlsearch.report.lessons import Failure
 from tlsearch.report.values import Entry, TrialCounts
@@ -74,16 +74,24 @@ def counts(evidence: Evidence) -> TrialCounts:
 
 
 def failures(evidence: Evidence) -> tuple[Failure, ...]:
-    """Failed trials by reason, the most frequent reason first; baselines are among them."""
-    by_reason: dict[str, list[TrialRecord]] = {}
-    for trial in evidence.trials:
-        if trial.state is TrialState.FAILED:
-            by_reason.setdefault(trial.reason.value if trial.reason else "unknown", []).append(trial)
+    """What failed by reason, the most frequent first: trials, baselines among them, and scoring one again."""
+    failed = [
+        (_reason(trial), trial.number, trial.detail) for trial in evidence.trials if trial.state is TrialState.FAILED
+    ]
+    again = [one for one in evidence.confirmations if one.score is None]
+    failed += [(f"{_reason(one)} when scored again", one.trial, one.detail) for one in again]
+    by_reason: dict[str, list[tuple[int, str]]] = {}
+    for reason, number, detail in failed:
+        by_reason.setdefault(reason, []).append((number, detail))
     found = [
-        Failure(reason=reason, trials=tuple(t.number for t in trials), detail=trials[0].detail)
-        for reason, trials in by_reason.items()
+        Failure(reason=reason, trials=tuple(number for number, _ in cases), detail=cases[0][1])
+        for reason, cases in by_reason.items()
     ]
     return tuple(sorted(found, key=lambda failure: -len(failure.trials)))
+
+
+def _reason(ended: TrialRecord | ConfirmationRecord) -> str:
+    return ended.reason.value if ended.reason else "unknown"
 
 
 def _written(recipe: Recipe) -> Mapping[str, Json]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tlsearch.final_files import is_sound
-from tlsearch.records import Event, TrialRecord, TrialState
+from tlsearch.records import Event, TrialKind, TrialRecord, TrialState
+from tlsearch.runner.floors import Keeping
 from tlsearch.runner.setup import Setup
 from tlsearch.search.baselines import missing_baselines
 from tlsearch.store.store import Store
@@ -13,11 +14,26 @@ CONFIRMED = 5  # of the best are scored again
 TRUTH_RESERVE_S = 30.0  # for scoring the final model on fresh pictures
 
 
-def out_of_time(records: Sequence[TrialRecord], *, used_s: float, limit_s: float | None, truth: bool) -> bool:
+def best_completed(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The best searched trials that completed, best first: as many as are confirmed."""
+    done = [record for record in records if record.counted and record.state is TrialState.COMPLETED]
+    scored = [record for record in done if record.score is not None]
+    return sorted(scored, key=lambda record: (-(record.score or 0.0), record.number))[:CONFIRMED]
+
+
+def out_of_time(
+    records: Sequence[TrialRecord],
+    *,
+    competing: Sequence[TrialRecord],
+    used_s: float,
+    limit_s: float | None,
+    truth: bool,
+) -> bool:
     """Whether what is left of the time is needed for confirming the top, the final fit, and explaining mistakes.
 
     Args:
         records: All trials so far; what they took tells what the rest will take.
+        competing: Those of them that may be named best.
         used_s: By all runs so far.
         limit_s: The budget; None never ends.
         truth: Whether the final model is scored on fresh pictures as well.
@@ -25,11 +41,11 @@ def out_of_time(records: Sequence[TrialRecord], *, used_s: float, limit_s: float
     if limit_s is None:
         return False
     done = [record for record in records if record.state is TrialState.COMPLETED and record.score is not None]
-    best = sorted(done, key=lambda record: -(record.score or 0.0))[:CONFIRMED]
-    took = [refit_seconds(record) for record in best]
+    top = [refit_seconds(record) for record in best_completed(competing)]
+    baselines = [refit_seconds(record) for record in done if record.kind is TrialKind.BASELINE]  # confirmed as well
     slowest = max((record.seconds for record in done), default=0.0)  # one more trial may be as slow
-    final_fit = explaining = max(took, default=0.0)
-    closing = sum(took) + final_fit + explaining + (TRUTH_RESERVE_S if truth else 0.0)
+    final_fit = explaining = max(top, default=0.0)
+    closing = sum(top) + sum(baselines) + final_fit + explaining + (TRUTH_RESERVE_S if truth else 0.0)
     return used_s + closing + slowest > limit_s
 
 
@@ -42,14 +58,15 @@ def why_complete(setup: Setup, store: Store) -> str | None:
     """Why the study's last run ended, where nothing is left to do; else None.
 
     Nothing is left where all trials ended, the last choice was made after the last result, its final model is whole on
-    the disk, every baseline was run as it is written now, and the budget is used up or the one that was used up before.
+    the disk, every baseline was run as it is written now, none of the best could not be confirmed, and the budget is
+    used up or the one that was used up before.
     """
     name = setup.record.name
     records, events = store.trials(name), store.events(name)
     ended = [event for event in events if event.kind == "run_ended"]
     if not ended or not _chosen(events) or any(not record.state.ended for record in records):
         return None
-    if missing_baselines(setup.space, setup.config, records):
+    if missing_baselines(setup.space, setup.config, records) or _unconfirmed(setup, store, records):
         return None
     budget = setup.config.study.budget
     as_before = ended[-1].data["budget"] == budget.model_dump(mode="json")
@@ -61,6 +78,14 @@ def was_stopped(events: Sequence[Event]) -> bool:
     """Whether the last run ended itself before its end, as on Ctrl-C; a killed one says nothing."""
     runs = [event.kind for event in events if event.kind in ("run_started", "run_stopped", "run_ended")]
     return runs[-1:] == ["run_stopped"]
+
+
+def _unconfirmed(setup: Setup, store: Store, records: Sequence[TrialRecord]) -> bool:
+    """Whether one of the best could not be scored again: it may be named once it can."""
+    name = setup.record.name
+    failed = {one.trial for one in store.confirmations(name) if one.score is None}
+    competing = Keeping(setup.floors, store=store, study=setup.record).admitted(records)
+    return any(record.number in failed for record in best_completed(competing))
 
 
 def _chosen(events: Sequence[Event]) -> bool:

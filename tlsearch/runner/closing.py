@@ -1,11 +1,12 @@
 """Closes a search: the top is confirmed; once one is chosen, its final model is fitted and held to the truth."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from tlsearch.errors import TlsearchError
 from tlsearch.final_files import is_sound
-from tlsearch.records import TrialRecord, TrialState
+from tlsearch.records import FailureReason, TrialKind, TrialRecord, TrialState
 from tlsearch.runner.choosing import CONFIRMING_REPEAT, top_trials
 from tlsearch.runner.dispatch import Dispatcher, job_id
 from tlsearch.runner.floors import Keeping
@@ -14,7 +15,7 @@ from tlsearch.runner.setup import Setup
 from tlsearch.search.importance import parameter_importance
 from tlsearch.store.store import Store
 from tlsearch.training.recipe import Recipe
-from tlsearch.work import Job, JobKind, Row
+from tlsearch.work import Job, JobKind, Row, RowResult
 
 TRUTH_PICTURES = 5_000
 TRUTH_SEED = 1  # of the stream of fresh pictures; the dataset itself is seed 0 or another stream
@@ -28,35 +29,52 @@ class Closing:
         store: Its truth.
         journal: Of the run.
         dispatcher: Runs the jobs.
+        notice: Told what could not be confirmed.
     """
 
-    def __init__(self, setup: Setup, *, store: Store, journal: Journal, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        store: Store,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        notice: Callable[[str], None],
+    ) -> None:
         self._setup = setup
         self._study = setup.record.name
-        self._store, self._journal, self._dispatcher = store, journal, dispatcher
+        self._store, self._journal, self._dispatcher, self._notice = store, journal, dispatcher, notice
 
     def confirm(self) -> None:
-        """Score the top again, with other folds and seeds; what was confirmed before is not repeated."""
-        known = {c.trial for c in self._store.confirmations(self._study) if c.repeat == CONFIRMING_REPEAT}
+        """Score the top again, with other folds and seeds; what was confirmed before is not repeated.
+
+        So are the baselines, for a gain over one that was scored once would keep the luck of its folds and seeds. What
+        fails is told, and tried again by the next run.
+        """
+        repeated = [one for one in self._store.confirmations(self._study) if one.repeat == CONFIRMING_REPEAT]
+        known = {one.trial for one in repeated if one.score is not None}
         keeping = Keeping(self._setup.floors, store=self._store, study=self._setup.record)
-        for record in top_trials(keeping.admitted(self._store.trials(self._study))):
+        records = self._store.trials(self._study)
+        beaten = [r for r in records if r.kind is TrialKind.BASELINE and r.state is TrialState.COMPLETED]
+        for record in [*top_trials(keeping.admitted(records)), *beaten]:
             if record.number not in known:
-                row = Row(
-                    trial=record.number,
-                    attempt=1,
-                    recipe=Recipe.from_json(record.recipe),
-                    seed_key=record.number,
-                )
-                job = Job(
-                    id=job_id("confirm", record.number),
-                    kind=JobKind.CONFIRM,
-                    rows=(row,),
-                    repeat=CONFIRMING_REPEAT,
-                    timeout_s=self._setup.config.run.trial_timeout_s,
-                )
-                result = self._dispatcher.run(job)
-                self._store.record(self._study, [result])
-                self._journal.event("confirmed", trial=record.number, score=result.score, state=result.state)
+                self._confirm(record)
+
+    def _confirm(self, record: TrialRecord) -> None:
+        number = record.number
+        row = Row(trial=number, attempt=1, recipe=Recipe.from_json(record.recipe), seed_key=number)
+        job = Job(
+            id=job_id("confirm", number),
+            kind=JobKind.CONFIRM,
+            rows=(row,),
+            repeat=CONFIRMING_REPEAT,
+            timeout_s=self._setup.config.run.trial_timeout_s,
+        )
+        result = self._dispatcher.run(job)
+        self._store.record(self._study, [result])
+        self._journal.event("confirmed", trial=number, score=result.score, state=result.state)
+        if result.score is None:
+            self._notice(_not_confirmed(record, result))
 
     def fit_final(self, record: TrialRecord, temperature: float) -> Path:
         """Fit the chosen configuration on all development images; a sound earlier fit of it is kept.
@@ -101,3 +119,14 @@ class Closing:
         """Compute which parameters mattered, for reports to read."""
         shares = parameter_importance(self._setup.space, self._store.trials(self._study))
         self._store.put_file(self._study, "importance", json.dumps(shares).encode())
+
+
+def _not_confirmed(record: TrialRecord, result: RowResult) -> str:
+    """What a person must know of a configuration that could not be scored again."""
+    if record.kind is TrialKind.BASELINE:
+        who, so = f"baseline '{record.name}'", "a gain over it is less sure"
+    else:
+        who, so = f"trial {record.number}, one of the best,", "another may be named best in its place"
+    longer = ", and a larger run.trial_timeout gives it more time" if result.reason is FailureReason.TIMEOUT else ""
+    why = f"could not be scored again with other folds and seeds ({result.detail})"
+    return f"{who} {why}, so {so}; the same command tries it once more{longer}"
