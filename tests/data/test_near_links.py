@@ -147,7 +147,9 @@ def test_a_copy_on_both_sides_of_ready_parts_is_a_leak(photos: Dataset, tmp_path
 
     images = tuple(ImageFile(path=image.path, label=image.label, part=part(image)) for image in photos.images)
     split = Dataset(root=photos.root, classes=CLASSES, images=images)
-    with pytest.raises(DataError, match=r"1 pictures are on both sides.*bird/00\.png and bird/again\.png"):
+    with pytest.raises(
+        DataError, match=r"1 picture is on both sides.*bird/00\.png \(train\) and bird/again\.png \(test"
+    ):
         prepared(split, tmp_path)
     data = prepared(split, tmp_path, leaks="drop")
     assert data.findings.dropped == ("bird/00.png",)

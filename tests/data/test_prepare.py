@@ -133,8 +133,21 @@ def test_equal_pictures_of_one_class_stay_on_one_side(photos: Path) -> None:
 
 def test_equal_pictures_of_two_classes_are_an_error_with_the_list(photos: Path) -> None:
     photo(photos / "dog/odd.bmp", 3, ending="BMP")
-    with pytest.raises(DataError, match=r"1 picture stands under more than one label: cat/3\.png = dog/odd\.bmp"):
+    told = r"1 picture stands under more than one label: cat/3\.png \(cat\) = dog/odd\.bmp \(dog\)$"
+    with pytest.raises(DataError, match=told) as caught:
         prepared(photos)
+    assert caught.value.hint == "keep each in the class where it belongs"
+
+
+def test_of_many_equal_pictures_of_two_classes_twenty_are_told_and_how_to_see_all(tmp_path: Path) -> None:
+    for number in range(22):
+        photo(tmp_path / f"many/cat/{number}.png", number)
+        photo(tmp_path / f"many/dog/{number}.png", number)
+    with pytest.raises(DataError, match="22 pictures stand") as caught:
+        prepared(tmp_path / "many")
+    assert caught.value.message.count(" = ") == 20
+    assert caught.value.message.endswith("; …")
+    assert (caught.value.hint or "").endswith("; tlsearch data check STUDY lists all")
 
 
 def test_groups_stay_on_one_side(photos: Path) -> None:
@@ -269,7 +282,7 @@ def test_a_part_that_lacks_a_class_is_refused(tmp_path: Path) -> None:
 def test_a_picture_on_both_sides_of_ready_parts_is_an_error(tmp_path: Path) -> None:
     root = in_parts(tmp_path / "photos", train=6, val=3, test=4)
     photo(root / "test/cat/leak.bmp", 2, ending="BMP")
-    with pytest.raises(DataError, match=r"train/cat/2\.png and test/cat/leak\.bmp") as caught:
+    with pytest.raises(DataError, match=r"train/cat/2\.png \(train\) and test/cat/leak\.bmp \(test\)") as caught:
         prepared(root)
     assert "data.leaks" in str(caught.value.hint)
 
@@ -303,7 +316,7 @@ def test_pictures_without_a_part_are_in_train_and_leak_from_there(tmp_path: Path
     whole = prepared(root, dataset=only_the_tests_are_marked(root))
     assert {name.split("/")[0] for name in names(whole, whole.development)} == {"train"}
     photo(root / "test/cat/leak.bmp", 2, ending="BMP")
-    with pytest.raises(DataError, match=r"train/cat/2\.png and test/cat/leak\.bmp"):
+    with pytest.raises(DataError, match=r"train/cat/2\.png \(train\) and test/cat/leak\.bmp \(test\)"):
         prepared(root, dataset=only_the_tests_are_marked(root))
     dropped = prepared(root, DataTable(folds=3, leaks="drop"), dataset=only_the_tests_are_marked(root))
     held = {dropped.groups[index] for index in dropped.holdout}

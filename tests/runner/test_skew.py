@@ -22,7 +22,7 @@ def test_over_three_to_one_every_class_counts_alike_and_all_answers_are_searched
     answer = answer_to_skew(config(), SKEWED)
     assert (answer.metric, answer.imbalance) == ("balanced_accuracy", ANSWERS)
     assert answer.said == (
-        "'cat' has 91 pictures to learn from and 'dog' 30, so the score is balanced accuracy, for which every "
+        "'cat' has 91 pictures and 'dog' 30, so the score is balanced accuracy, for which every "
         "class counts alike, and class weights, balanced sampling and logit adjustment are tried as well."
     )
 

@@ -11,7 +11,8 @@ import typer
 
 from tlsearch.cli.output import line, out, plain_table
 from tlsearch.cli.places import refuse_among_photos, to_folder_above
-from tlsearch.data.source import check_dataset
+from tlsearch.data.sizes import class_sizes, is_skewed
+from tlsearch.data.source import check_dataset, ready_parts
 from tlsearch.errors import DataError, Fault, StudyFileError
 from tlsearch.host import PluginHost
 from tlsearch.paths import RUNS, cache_root
@@ -20,7 +21,6 @@ from tlsearch.study import DEFAULT_BACKBONES, DataTable, StudyConfig, check_stud
 from tlsearch.study.text import toml_text
 from tlsearch.text import safe, slug
 
-SKEWED = 3  # the largest class over the smallest, above which accuracy misleads
 CLASSES_SHOWN = 12
 
 
@@ -58,8 +58,7 @@ def study_text(study: str, photos: Path, dataset: Dataset, target: Path, host: P
         host: Whose other backbones the comments name.
     """
     counts = _counts(dataset)
-    present = [count for count in counts.values() if count]
-    skewed = max(present) > SKEWED * min(present)
+    skewed = is_skewed(_learned_from(dataset))
     others = ", ".join(name for name in host.backbones() if name not in DEFAULT_BACKBONES)
     backbones = "\n".join(f"[[backbones]]\nname = {toml_text(name)}\n" for name in DEFAULT_BACKBONES)
     return f"""\
@@ -133,6 +132,12 @@ def _refuse_what_no_run_can_split(dataset: Dataset, config: StudyConfig) -> None
 def _counts(dataset: Dataset) -> dict[str, int]:
     found = Counter(image.label for image in dataset.images)
     return {name: found[label] for label, name in enumerate(dataset.classes)}
+
+
+def _learned_from(dataset: Dataset) -> dict[str, int]:
+    labels = [image.label for image in dataset.images]
+    sizes = class_sizes(dataset.classes, labels, ready_parts(dataset), range(len(labels)))
+    return {name: count for name, count in sizes.items() if count}  # an empty class is refused, and not called small
 
 
 def _each(counts: dict[str, int]) -> str:

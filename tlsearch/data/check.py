@@ -10,7 +10,8 @@ from tlsearch.data.pixels import PixelStore
 from tlsearch.errors import DataError
 from tlsearch.records import Json
 
-SHOWN = 3  # examples in a message; the rest is in a file
+SHOWN = 3  # examples in a message
+LISTED = 20  # pictures in a message that each need mending
 SKIPPABLE = 0.05  # of a class: more unreadable files are a fault of the data, not of a few files
 STRICTNESS = {"train": 0, "val": 1, "test": 2}  # a picture on both sides stays where it is held out most
 
@@ -96,28 +97,72 @@ def unreadable(
     return frozenset(bad)
 
 
+def equal_pictures(hashes: Sequence[str], used: Iterable[int]) -> list[list[int]]:
+    """Indices of pictures with equal pixels, at least two a list."""
+    alike: dict[str, list[int]] = defaultdict(list)
+    for index in used:
+        alike[hashes[index]].append(index)
+    return [linked for linked in alike.values() if len(linked) > 1]
+
+
+def under_two_labels(linked: Sequence[int], labels: Sequence[int]) -> bool:
+    """Whether pictures that belong together stand in several classes."""
+    return len({labels[index] for index in linked}) > 1
+
+
 def duplicates(
-    hashes: Sequence[str], files: Sequence[str], labels: Sequence[int], classes: Sequence[str], used: Iterable[int]
+    hashes: Sequence[str],
+    files: Sequence[str],
+    labels: Sequence[int],
+    classes: Sequence[str],
+    used: Iterable[int],
+    *,
+    listed: int = LISTED,
 ) -> tuple[tuple[str, ...], ...]:
     """Files with equal pixels, as lists of names.
+
+    Args:
+        hashes: One a picture.
+        files: Their names.
+        labels: Their classes.
+        classes: Names in label order.
+        used: Indices of the pictures to look at.
+        listed: How many faults an error names; with 0 it only counts them.
 
     Raises:
         DataError: Where equal pictures stand under two labels.
     """
-    alike: dict[str, list[int]] = defaultdict(list)
-    for index in used:
-        alike[hashes[index]].append(index)
-    equal = [linked for linked in alike.values() if len(linked) > 1]
+    equal = equal_pictures(hashes, used)
     conflicts = [
-        " = ".join(files[index] for index in linked) for linked in equal if len({labels[i] for i in linked}) > 1
+        " = ".join(f"{files[index]} ({classes[labels[index]]})" for index in linked)
+        for linked in equal
+        if under_two_labels(linked, labels)
     ]
     if conflicts:
         noun = "picture stands" if len(conflicts) == 1 else "pictures stand"
-        raise DataError(
-            f"{len(conflicts)} {noun} under more than one label: {_some(conflicts)}",
-            hint="keep each in the class where it belongs",
-        )
+        said = f"{len(conflicts)} {noun} under more than one label"
+        raise _to_mend(said, conflicts, listed, hint="keep each in the class where it belongs")
     return tuple(tuple(files[index] for index in linked) for linked in equal)
+
+
+def leaks(keys: Sequence[str], parts: Sequence[str], used: Iterable[int]) -> list[tuple[int, int]]:
+    """Pictures of ready parts whose equal, near copy or group is in a part that is held out more, each with one such.
+
+    Args:
+        keys: One a picture; those with equal keys belong together.
+        parts: One a picture.
+        used: Indices of the pictures to look at.
+    """
+    of_key: dict[str, list[int]] = defaultdict(list)
+    for index in used:
+        of_key[keys[index]].append(index)
+    held_out = {key: max(linked, key=lambda index: STRICTNESS[parts[index]]) for key, linked in of_key.items()}
+    return [
+        (index, held_out[key])
+        for key, linked in of_key.items()
+        for index in linked
+        if parts[index] != parts[held_out[key]]
+    ]
 
 
 def leaking(
@@ -126,28 +171,31 @@ def leaking(
     files: Sequence[str],
     used: Iterable[int],
     policy: Literal["error", "drop"],
+    *,
+    listed: int = LISTED,
 ) -> frozenset[int]:
-    """Pictures of ready parts whose equal, near copy or group is in a part that is held out more.
+    """The pictures that `leaks` finds.
+
+    Args:
+        keys: One a picture; those with equal keys belong together.
+        parts: One a picture.
+        files: Their names.
+        used: Indices of the pictures to look at.
+        policy: "drop" goes on without them.
+        listed: How many faults an error names; with 0 it only counts them.
 
     Raises:
         DataError: Where there are any and the policy is "error".
     """
-    of_key: dict[str, list[int]] = defaultdict(list)
-    for index in used:
-        of_key[keys[index]].append(index)
-    leaks: list[int] = []
-    examples: list[str] = []
-    for linked in of_key.values():
-        kept = max(linked, key=lambda index: STRICTNESS[parts[index]])
-        lost = [index for index in linked if parts[index] != parts[kept]]
-        leaks += lost
-        examples += [f"{files[index]} and {files[kept]}" for index in lost]
-    if leaks and policy == "error":
-        raise DataError(
-            f"{len(leaks)} pictures are on both sides of the ready parts: {_some(examples)}",
-            hint='remove them, or set data.leaks = "drop" to keep each on the side that is held out',
-        )
-    return frozenset(leaks)
+    found = leaks(keys, parts, used)
+    if found and policy == "error":
+        noun = "picture is" if len(found) == 1 else "pictures are"
+        why = "an equal or nearly equal picture, or one of the same group, is held out"
+        said = f"{len(found)} {noun} on both sides of the ready parts ({why})"
+        lines = [f"{files[lost]} ({parts[lost]}) and {files[kept]} ({parts[kept]})" for lost, kept in found]
+        hint = 'remove them, or set data.leaks = "drop" to keep each on the side that is held out'
+        raise _to_mend(said, lines, listed, hint=hint)
+    return frozenset(lost for lost, _ in found)
 
 
 def check_class_sizes(
@@ -218,6 +266,13 @@ def _images(images: int, distinct: int) -> str:
     return text if images == distinct else f"{text} in {distinct} group{'s' if distinct != 1 else ''}"
 
 
-def _some(lines: Sequence[str], *, mark: str = "; ") -> str:
-    shown = mark.join(lines[:SHOWN])
-    return f"{shown}{mark}…" if len(lines) > SHOWN else shown
+def _to_mend(said: str, lines: Sequence[str], listed: int, *, hint: str) -> DataError:
+    """The error for pictures that each need mending."""
+    if 0 < listed < len(lines):
+        hint += "; tlsearch data check STUDY lists all"
+    return DataError(f"{said}: {_some(lines, listed)}" if listed else said, hint=hint)
+
+
+def _some(lines: Sequence[str], most: int = SHOWN, *, mark: str = "; ") -> str:
+    shown = mark.join(lines[:most])
+    return f"{shown}{mark}…" if len(lines) > most else shown

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import nan
+from math import isnan, nan
 
 from tlsearch.records import Json
 from tlsearch.report.text import Words
+from tlsearch.stats.learning import ALL, HALF, SHARES
 
 WORTH = 0.01  # of a score: a smaller gain from twice the pictures is not worth taking them
 MUCH = 0.02
-HALF, ALL = 1, -1  # places in a curve of a quarter, a half, three quarters and all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,20 @@ class LabelDoubt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassGain:
+    """How many of a class's pictures are recognised, by fits on half of the pictures and on all of them."""
+
+    name: str
+    half: float
+    whole: float
+
+    @property
+    def gain(self) -> float:
+        """What the second half gave."""
+        return self.whole - self.half
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LearningCurve:
     """What fewer pictures would have given: would more help?
 
@@ -40,7 +54,7 @@ class LearningCurve:
         score: For each; greater is better.
         low: The lower end of each score's interval.
         high: The upper end.
-        per_class: Recall of each class, likewise.
+        per_class: Recall of each class, likewise; NaN for a class without pictures in a share.
         says: The conclusion in a sentence or two.
     """
 
@@ -54,16 +68,40 @@ class LearningCurve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataCheck:
-    """What probes on the features of `network` said of so many images; doubts are the most suspicious first."""
+    """What probes on the features of `network` said of so many images.
+
+    Args:
+        network: Or several, in words.
+        images: How many were looked at.
+        suspects: Of how many of them the label is doubted.
+        doubts: The most suspicious of these, first the most.
+        learning: What fewer images would have given.
+    """
 
     network: str
     images: int
+    suspects: int
     doubts: tuple[LabelDoubt, ...]
     learning: LearningCurve
 
     def to_json(self) -> dict[str, Json]:
-        """What `tlsearch report --json` prints of it."""
-        return asdict(self)
+        """As a study stores it, and as every `--json` prints it."""
+        curve = self.learning
+        return {
+            "network": self.network,
+            "images": self.images,
+            "suspects": self.suspects,
+            "label_errors": [asdict(doubt) for doubt in self.doubts],
+            "learning": {
+                "shares": list(SHARES),
+                "images": list(curve.images),
+                "score": list(curve.score),
+                "low": list(curve.low),
+                "high": list(curve.high),
+                "per_class": {name: list(map(_written, recalls)) for name, recalls in curve.per_class.items()},
+                "says": curve.says,
+            },
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> "DataCheck":
@@ -72,6 +110,7 @@ class DataCheck:
         return cls(
             network=data["network"],
             images=data["images"],
+            suspects=data.get("suspects", len(data["label_errors"])),  # older studies store only the list
             doubts=tuple(LabelDoubt(**doubt) for doubt in data["label_errors"]),
             learning=LearningCurve(
                 images=tuple(curve["images"]),
@@ -106,19 +145,26 @@ def would_more_help(
         return f"Whether more pictures would help cannot be told: {gave}, which may be luck."
     helped = "would help" if gain >= MUCH else "would help a little"
     said = f"More pictures {helped}: {gave}."
-    name, before, after = _gains_most(per_class)
-    if after - before < MUCH:
+    most = class_gains(per_class)[:1]
+    if not most or most[0].gain < MUCH:
         return said
-    return (
-        f"{said} '{name}' gains most: {100 * before:.0f} % of its pictures were recognised, then {100 * after:.0f} %."
-    )
+    shares = f"{100 * most[0].half:.0f} % of its pictures were recognised, then {100 * most[0].whole:.0f} %"
+    return f"{said} '{most[0].name}' gains most: {shares}."
+
+
+def class_gains(per_class: Mapping[str, Sequence[float]]) -> tuple[ClassGain, ...]:
+    """What twice the pictures gave to each class, the most first; classes whose recall is not known are left out.
+
+    Args:
+        per_class: Recall of each class, by fits on a quarter, a half, three quarters and all of the pictures.
+    """
+    found = [ClassGain(name=name, half=recalls[HALF], whole=recalls[ALL]) for name, recalls in per_class.items()]
+    return tuple(sorted((one for one in found if not isnan(one.gain)), key=lambda one: -one.gain))
 
 
 def _known(recall: float | None) -> float:
-    # a class without pictures in a share has no recall, which JSON writes as null
     return nan if recall is None else recall
 
 
-def _gains_most(per_class: Mapping[str, Sequence[float]]) -> tuple[str, float, float]:
-    name = max(per_class, key=lambda one: per_class[one][ALL] - per_class[one][HALF])
-    return name, per_class[name][HALF], per_class[name][ALL]
+def _written(recall: float) -> float | None:
+    return None if isnan(recall) else recall  # JSON knows no NaN

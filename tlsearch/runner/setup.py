@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -11,6 +10,8 @@ from pathlib import Path
 from tlsearch.data.linking import FindLinks, recorded_links
 from tlsearch.data.pixels import ProgressCallback
 from tlsearch.data.prepare import PreparedData, prepare_data
+from tlsearch.data.sizes import class_sizes
+from tlsearch.data.source import ready_parts
 from tlsearch.devices import choose_devices, cpu_threads
 from tlsearch.disk import writing
 from tlsearch.errors import StudyChangedError
@@ -118,7 +119,8 @@ def set_up(
         find_links=_links_of(stored) if stored else find_links,
     )
     floors = read_floors(config, data.classes)
-    answer = answer_to_skew(config, _sizes(data))
+    used = (*data.development, *data.holdout)
+    answer = answer_to_skew(config, class_sizes(data.classes, data.labels, ready_parts(dataset), used))
     if stored is None and answer.said:
         notice(answer.said)
     specs = [host.backbone(name) for name in chosen.backbones]
@@ -144,9 +146,9 @@ def _begun(store: Store, study: str) -> StudyRecord | None:
 
 
 def _links_of(begun: StudyRecord) -> FindLinks:
-    """The links that a study began with, whatever would be found now."""
+    """The links that a study began with, whatever would be found now; without pictures that are no longer there."""
     links = recorded_links(begun.context["findings"])
-    return lambda *_: links
+    return lambda store, _, indices: links.among({store.hashes[index] for index in indices})
 
 
 def _stored(store: Store, begun: StudyRecord | None, now: StudyRecord) -> StudyRecord:
@@ -175,12 +177,6 @@ def load_dataset(config: StudyConfig, host: PluginHost, cache: Path) -> Dataset:
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
     return spec.load(spec.options(**config.data.options), cache)
-
-
-def _sizes(data: PreparedData) -> dict[str, int]:
-    """Development pictures of each class: a ready test part may be dealt otherwise, and is not learned from."""
-    counts = Counter(data.labels[index] for index in data.development)
-    return {name: counts[label] for label, name in enumerate(data.classes)}
 
 
 def _digest(value: Json) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
+from tlsearch.data.sizes import is_skewed
 from tlsearch.study import Imbalance, Metric, StudyConfig
 
-SKEWED = 3.0  # the largest class over the smallest, from which on plain accuracy misleads
 ANSWERS: tuple[Imbalance, ...] = get_args(Imbalance)
 
 
@@ -30,19 +30,18 @@ def answer_to_skew(config: StudyConfig, per_class: Mapping[str, int]) -> Answer:
 
     Args:
         config: The study.
-        per_class: Development pictures of each class, at least one.
+        per_class: Pictures of each class, at least one, as `class_sizes` counts them.
     """
     smallest, *_, largest = sorted(per_class, key=lambda name: per_class[name])
-    skewed = per_class[largest] > SKEWED * per_class[smallest]
     metric, imbalance = config.study.metric, config.search.imbalance
-    if not skewed:
+    if not is_skewed(per_class):
         return Answer(metric=metric or "accuracy", imbalance=imbalance or ("none",), said="")
     decided = []
     if metric is None:
         decided.append("the score is balanced accuracy, for which every class counts alike")
     if imbalance is None:
         decided.append("class weights, balanced sampling and logit adjustment are tried as well")
-    sizes = f"'{largest}' has {per_class[largest]} pictures to learn from and '{smallest}' {per_class[smallest]}"
+    sizes = f"'{largest}' has {per_class[largest]} pictures and '{smallest}' {per_class[smallest]}"
     return Answer(
         metric=metric or "balanced_accuracy",
         imbalance=imbalance or ANSWERS,

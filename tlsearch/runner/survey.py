@@ -1,64 +1,26 @@
 """Surveys pictures before a study is made of them: every fault at once, what is odd, wrong labels, and the amount."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
-from tlsearch.data import check, source
-from tlsearch.data.linking import FindLinks, near_findings
-from tlsearch.data.pixels import PixelStore, ProgressCallback
-from tlsearch.data.prepare import links_among, unreadable_listing
-from tlsearch.data.sides import Labelled, choose_sides
-from tlsearch.data.split import group_keys
+from tlsearch.data.linking import FindLinks
+from tlsearch.data.pixels import ProgressCallback
 from tlsearch.devices import choose_devices, cpu_threads
-from tlsearch.errors import DataError
 from tlsearch.execution.executor import Executor
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.records import Json, TrialState
-from tlsearch.report.survey import DataFault, Survey
+from tlsearch.report.survey import Survey
 from tlsearch.runner.checking import check_job, named
 from tlsearch.runner.chosen import Chosen, choose_backbones, kept_px
 from tlsearch.runner.errand import run_errand
+from tlsearch.runner.looking import Looked, look_at
 from tlsearch.runner.setup import Places, load_dataset
 from tlsearch.runner.skew import answer_to_skew
-from tlsearch.specs import Dataset
-from tlsearch.study import DataTable, StudyConfig
+from tlsearch.study import StudyConfig
 from tlsearch.work import Progress, WorkerContext
 
-
-@dataclass(kw_only=True)
-class Looked:
-    """Decoded pictures with what is wrong with them; indices point into `files`, `labels`, `keys` and `store` alike.
-
-    Args:
-        classes: Names in label order.
-        files: Names below the dataset's root.
-        labels: One a file.
-        keys: Pictures with equal keys belong together.
-        store: The decoded pictures.
-        readable: Indices of those that could be decoded, ascending.
-        findings: What is odd, by name.
-        notes: Sentences that belong to the data.
-        faults: What keeps a study from running.
-    """
-
-    classes: tuple[str, ...]
-    files: tuple[str, ...]
-    labels: tuple[int, ...]
-    keys: tuple[str, ...]
-    store: PixelStore
-    readable: list[int]
-    findings: dict[str, Json]
-    notes: tuple[str, ...]
-    faults: list[DataFault] = field(default_factory=list)
-
-    def per_class(self) -> dict[str, int]:
-        """Readable pictures of each class."""
-        counts = Counter(self.labels[index] for index in self.readable)
-        return {name: counts[label] for label, name in enumerate(self.classes)}
+__all__ = ["check_context", "look_at", "survey"]
 
 
 def survey(
@@ -100,11 +62,12 @@ def survey(
         dataset,
         shorter_px=shorter_px,
         cache_dir=places.cache / "pixels",
+        seed=config.study.seed,
         progress=decoding,
         find_links=find_links,
     )
-    per_class = looked.per_class()
-    metric = answer_to_skew(config, per_class).metric if min(per_class.values()) else "accuracy"
+    answer = answer_to_skew(config, looked.sizes) if min(looked.sizes.values()) else None
+    metric = answer.metric if answer else "accuracy"
     checked, unchecked = None, _too_little(looked)
     if not unchecked:
         context = check_context(config, looked, chosen, metric, host, places)
@@ -112,103 +75,14 @@ def survey(
     return Survey(
         root=dataset.root,
         metric=metric,
-        per_class=per_class,
+        per_class=looked.per_class(),
+        skew=answer.said if answer else "",
         findings=looked.findings,
         notes=looked.notes,
         faults=tuple(looked.faults),
         check=checked,
         unchecked=unchecked,
     )
-
-
-def look_at(
-    config: DataTable,
-    dataset: Dataset,
-    *,
-    shorter_px: int,
-    cache_dir: Path,
-    progress: ProgressCallback | None = None,
-    find_links: FindLinks | None = None,
-) -> Looked:
-    """Decode everything, and collect every fault that `prepare_data` would stop at, and with it a study.
-
-    Args:
-        config: The engine's own keys of `[data]`.
-        dataset: What the plugin found.
-        shorter_px: At which pictures are kept.
-        cache_dir: Where decoded pictures are kept for all studies.
-        progress: Told what is done with how many pictures of how many.
-        find_links: Tells which pictures show one photograph; None links only equal pixels.
-
-    Raises:
-        DataError: Where there is nothing to look at.
-    """
-    source.check_dataset(dataset)
-    classes = tuple(source.valid_text(name) for name in dataset.classes)
-    files = source.relative_names(dataset)
-    labels = tuple(image.label for image in dataset.images)
-    names = source.group_names(dataset, files, config.group_by)
-    parts = source.ready_parts(dataset)
-    store = PixelStore.build([image.path for image in dataset.images], shorter_px, cache_dir, progress)
-    readable = [index for index in range(len(files)) if index not in store.failures]
-    links = links_among(dataset, store, readable, find_links)
-    pixels = [digest or name for digest, name in zip(store.hashes, files, strict=True)]
-    keys = group_keys(pixels, names, [(link.one, link.other) for link in links.kept])
-    near, too_alike = near_findings(links, store.hashes, files, labels, classes)
-    looked = Looked(
-        classes=classes,
-        files=files,
-        labels=labels,
-        keys=keys,
-        store=store,
-        readable=readable,
-        findings={**_findings(dataset, store, files, labels, readable), "near": near, "too_alike": too_alike},
-        notes=(*dataset.notes, *([links.note] if links.note else [])),
-    )
-    with _noted(looked.faults):
-        listing = unreadable_listing(dataset.root, cache_dir)
-        check.unreadable(store, files, labels, classes, config.bad_images, listing)
-    with _noted(looked.faults):
-        check.duplicates(store.hashes, files, labels, classes, readable)
-    dropped: frozenset[int] = frozenset()
-    with _noted(looked.faults):
-        dropped = check.leaking(keys, parts, files, readable, config.leaks) if parts else dropped
-    with _noted(looked.faults):
-        used = [index for index in readable if index not in dropped]
-        labelled = Labelled(classes=classes, labels=labels, keys=keys, parts=parts, used=used)
-        choose_sides(labelled, config, seed=0, repeats=0)
-    return looked
-
-
-@contextmanager
-def _noted(faults: list[DataFault]) -> Iterator[None]:
-    """Add what is refused, and the way out."""
-    try:
-        yield
-    except DataError as error:
-        faults.append(DataFault(message=error.message, hint=error.hint or ""))
-
-
-def _findings(
-    dataset: Dataset, store: PixelStore, files: Sequence[str], labels: Sequence[int], readable: Sequence[int]
-) -> dict[str, Json]:
-    alike: dict[str, list[int]] = defaultdict(list)
-    for index in readable:
-        alike[store.hashes[index]].append(index)
-    equal = [linked for linked in alike.values() if len(linked) > 1]
-    return {
-        "images": len(files),
-        "ignored": [source.valid_text(name) for name in dataset.ignored],
-        "unreadable": {files[index]: reason for index, reason in sorted(store.failures.items())},
-        "conversions": dict(sorted(Counter(rule for index in readable for rule in store.rules[index]).items())),
-        "enlarged": sum(min(store.sizes[index]) < store.shorter_px for index in readable),
-        "duplicates": [_named(linked, files) for linked in equal if len({labels[index] for index in linked}) == 1],
-        "conflicts": [_named(linked, files) for linked in equal if len({labels[index] for index in linked}) > 1],
-    }
-
-
-def _named(linked: Sequence[int], files: Sequence[str]) -> list[str]:
-    return [files[index] for index in linked]
 
 
 def _too_little(looked: Looked) -> str:
