@@ -40,6 +40,7 @@ class World:
     trials: list[np.ndarray] = field(default_factory=list)  # repeat 0, trial by trial
     again: dict[int, np.ndarray] = field(default_factory=dict)  # repeat 1, by trial
     chosen: int | None = 0
+    told: tuple[int, ...] = ()  # trials that ended after the choice
     with_hashes: bool = True
     ended: bool = True
 
@@ -57,6 +58,8 @@ class World:
             store.record(self.name, [self._result(n, one, labels, JobKind.CONFIRM) for n, one in self.again.items()])
             if self.chosen is not None:
                 store.add_event(self.name, "chosen", {"trial": self.chosen, "indistinguishable": []})
+            for trial in self.told:
+                store.add_event(self.name, "told", {"trial": trial})
         return folder
 
     def contender(self, folder: Path, trial: int | None = None) -> Contender:

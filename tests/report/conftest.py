@@ -18,6 +18,7 @@ from tlsearch.records import (
     TrialRecord,
     TrialState,
 )
+from tlsearch.report.evidence import Evidence
 from tlsearch.report.summary import summarise
 from tlsearch.report.values import Summary
 from tlsearch.stats import bbc_cv, score
@@ -103,7 +104,7 @@ class Records:
         """Name a winner, as the runner does."""
         searched = [t.number for t in self.trials if t.counted and t.number in self.predictions]
         again = {c.trial: c.score for c in self.confirmations if c.repeat == 1 and c.score is not None}
-        twice = {searched.index(t): found for t, found in again.items()}
+        twice = {searched.index(t): found for t, found in again.items() if t in searched}
         competing = [self.predictions[t] for t in searched]
         found = bbc_cv(competing, self.labels, self.metric, again=twice, repeats=300)
         less = found.handicap(self.trials[trial].score or 0.0, again.get(trial))
@@ -140,7 +141,18 @@ class Records:
         )
 
     def summary(self) -> Summary:
-        return summarise(self.study(), self.trials, self.confirmations, self.events, self.predictions, self.files)
+        return summarise(self.evidence())
+
+    def evidence(self, study: StudyRecord | None = None) -> Evidence:
+        """What a report reads; of another study where one is given."""
+        return Evidence(
+            study=study or self.study(),
+            trials=self.trials,
+            confirmations=self.confirmations,
+            events=self.events,
+            predictions=self.predictions,
+            files=self.files,
+        )
 
     def _drawn(self, skill: float, *, seed: int) -> np.ndarray:
         # Pictures are equally hard for all trials, so that predictions are paired as real ones are.

@@ -20,6 +20,7 @@ SURVEY = Survey(
     root=Path("photos"),
     metric="accuracy",
     per_class={"cat": 40, "dog": 60},
+    skew="",
     findings={
         "images": 101,
         "ignored": [".DS_Store"],
@@ -28,6 +29,7 @@ SURVEY = Survey(
         "enlarged": 0,
         "duplicates": [["cat/1.jpg", "cat/2.jpg"]],
         "conflicts": [],
+        "leaks": [],
         "near": [],
         "too_alike": [],
     },
@@ -50,13 +52,20 @@ def checked(**changes: Any) -> dict[str, Any]:
         "says": would_more_help(RISING, (0.02, 0.12), RECALLS, "accuracy"),
     }
     error = {"file": "cat/007.jpg", "label": "cat", "suggested": "dog", "probability": 0.03, "sure": 0.95}
-    return {"network": "lite", "images": 100, "label_errors": [error], "learning": curve, **changes}
+    known = {"network": "lite", "images": 100, "suspects": 1, "label_errors": [error], "learning": curve}
+    return {**known, **changes}
 
 
 def shown(survey: Survey, width: int = 80) -> str:
     out = io.StringIO()
     render_survey(survey, Console(file=out, width=width, legacy_windows=False))
     return out.getvalue()
+
+
+def reported(records: Any) -> str:
+    out = io.StringIO()
+    render(records.summary(), Console(file=out, width=120, legacy_windows=False))
+    return " ".join(out.getvalue().split())
 
 
 def told(survey: Survey, width: int = 80) -> str:
@@ -98,22 +107,24 @@ def test_a_stored_check_is_read_back() -> None:
     assert check.learning.per_class["cat"] == RECALLS["cat"]
 
 
-def test_a_report_tells_what_a_checked_study_knows_and_nothing_of_one_that_was_not(finished: Any) -> None:
-    def report() -> str:
-        out = io.StringIO()
-        render(finished.summary(), Console(file=out, width=80, legacy_windows=False))
-        return out.getvalue()
+def test_a_check_is_printed_as_it_is_stored_and_in_one_shape_by_every_command() -> None:
+    stored = checked()
+    stored["learning"]["per_class"]["new"] = [None, None, 0.5, 0.6]  # no such picture among the first half
+    assert DataCheck.from_json(stored).to_json() == stored
+    survey = replace(SURVEY, check=stored, unchecked="")
+    assert json.loads(json.dumps(survey.to_json(), allow_nan=False))["data_check"] == stored
 
-    assert "second look" not in report()
-    assert "Would more pictures help?" not in report()
+
+def test_a_report_tells_what_a_checked_study_knows_and_nothing_of_one_that_was_not(finished: Any) -> None:
+    assert "second look" not in reported(finished)
+    assert "Would more pictures help?" not in reported(finished)
     finished.files["data_check"] = json.dumps(checked())
-    text = report()
+    text = reported(finished)
     assert "1 label worth a second look" in text
     assert "cat/007.jpg" in text
     assert "Would more pictures help?" in text
     told = json.loads(json.dumps(to_json(finished.summary())))
-    assert told["data_check"]["doubts"][0]["file"] == "cat/007.jpg"
-    assert told["data_check"]["learning"]["score"] == list(RISING)
+    assert told["data_check"] == checked()
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -151,7 +162,90 @@ def test_a_survey_says_why_labels_were_not_checked() -> None:
 
 def test_skewed_classes_are_told_with_what_a_study_does_about_them() -> None:
     assert "balanced accuracy" not in told(SURVEY)
-    assert "4.0 times the pictures of the smallest" in told(replace(SURVEY, per_class={"cat": 10, "dog": 40}))
+    said = "'dog' has 40 pictures and 'cat' 10, so the score is balanced accuracy."
+    assert said in told(replace(SURVEY, skew=said))
+
+
+def test_classes_that_are_not_shown_are_counted() -> None:
+    assert "more class" not in told(replace(SURVEY, per_class={f"class {n}": 5 for n in range(40)}))
+    text = told(replace(SURVEY, per_class={f"class {n}": 5 for n in range(200)}))
+    assert "class 39 5" in text
+    assert "and 160 more classes: --json has all." in text
+
+
+def test_every_fault_of_a_picture_is_listed_with_its_labels_or_parts() -> None:
+    conflicts = [{"files": [f"{n}.jpg", f"{n}.png"], "labels": ["cat", "dog"]} for n in range(30)]
+    leaks = [{"files": ["a.jpg", "b.jpg"], "parts": ["train", "test"]}]
+    text = told(replace(SURVEY, findings={**SURVEY.findings, "conflicts": conflicts, "leaks": leaks}), 60)
+    assert "Equal pictures under several labels: 30" in text
+    assert "- 29.jpg (cat) = 29.png (dog)" in text
+    assert "Pictures on both sides of the ready parts: 1 - a.jpg (train) goes with b.jpg (test)" in text
+
+
+def test_large_groups_of_like_pictures_are_told_with_what_follows_and_the_way_out(finished: Any) -> None:
+    group = [f"cat/{n}.jpg" for n in range(12)]
+    said = (
+        "1 large group of pictures that look alike: too many hang together to keep each on one side of every split; "
+        "where they show one object, name it with group_by."
+    )
+    listed = "Large groups of pictures that look alike - 12 pictures: cat/0.jpg, cat/1.jpg, cat/2.jpg and 9 more"
+    text = told(replace(SURVEY, findings={**SURVEY.findings, "too_alike": [group]}))
+    assert said in text
+    assert listed in text
+    finished.context["findings"] = {"too_alike": [group]}
+    report = reported(finished)
+    assert said in report
+    assert listed in report
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "says"),
+    [
+        ("unreadable", {"a.jpg": "cut off"}, "1 file could not be read: skipped."),
+        ("unreadable", {"a.jpg": "cut off", "b.jpg": "empty"}, "2 files could not be read: skipped."),
+        ("dropped", ["a.jpg"], "1 picture left out: an equal or nearly equal picture, or one of their group, is"),
+        ("near", [{"files": ["a", "b"], "likeness": 1, "labels": ["x", "x"]}], "1 pair of nearly equal pictures: "),
+    ],
+)
+def test_what_was_found_is_counted_in_whole_sentences(name: str, found: Any, says: str, finished: Any) -> None:
+    finished.context["findings"] = {name: found}
+    assert says in reported(finished)
+
+
+def test_a_pair_under_two_labels_is_shown_with_both() -> None:
+    near = [
+        {"files": ["1.jpg", "2.jpg"], "likeness": 0.99, "labels": ["cat", "dog"]},
+        {"files": ["3.jpg", "4.jpg"], "likeness": 0.99, "labels": ["cat", "cat"]},
+    ]
+    text = told(replace(SURVEY, findings={**SURVEY.findings, "near": near}))
+    assert "1.jpg (cat) 2.jpg (dog)" in text
+    assert "3.jpg 4.jpg" in text
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_what_more_pictures_did_for_each_class_is_told_for_the_ten_that_gained_most(width: int, finished: Any) -> None:
+    check = checked()
+    check["learning"]["per_class"] = {f"class {n}": [0.1, 0.2, 0.3, 0.2 + n / 100] for n in range(12)}
+    check["learning"]["per_class"]["new"] = [None, None, 0.5, 0.6]
+    survey = replace(SURVEY, check=check, unchecked="")
+    text = shown(survey, width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    words = " ".join(text.split())
+    assert "What more pictures did for each class class with half with all points gained" in words
+    assert "class 11 20 % 31 % +11 class 10 20 % 30 % +10" in words
+    assert "class 2 20 % 22 % +2" in words
+    assert "class 1 20 %" not in words
+    assert "2 more classes gained less: --json lists them." in words
+    finished.files["data_check"] = json.dumps(check)
+    assert "class 11 20 % 31 % +11" in reported(finished)
+
+
+def test_a_folder_below_the_working_directory_is_shown_as_seen_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert " my photos " in shown(replace(SURVEY, root=tmp_path / "my photos")).splitlines()[0]
+    assert " /elsewhere/photos " in shown(replace(SURVEY, root=Path("/elsewhere/photos"))).splitlines()[0]
 
 
 def test_long_lists_are_cut_and_say_so() -> None:

@@ -141,6 +141,13 @@ def test_the_named_best_was_picked_and_a_trial_of_ones_own_choice_was_not(tmp_pa
     assert (other.entry.trial, other.picked_from) == (0, None)
 
 
+def test_a_choice_that_later_trials_may_beat_is_outdated_and_was_not_picked_from_them(tmp_path: Path) -> None:
+    study = World(name="a", chosen=1, trials=[answers(TRUTH, CLASSES)] * 4, told=(2, 3))
+    best = study.contender(tmp_path / "best")
+    assert (best.entry.trial, best.later, best.picked_from) == (1, 2, 2)
+    assert study.contender(tmp_path / "asked for", 3).later == 0
+
+
 def test_before_a_run_has_chosen_its_best_so_far_stands_for_it(tmp_path: Path) -> None:
     weak = answers(TRUTH, CLASSES, {0: "bruno"})
     running = World(name="a", trials=[weak, answers(TRUTH, CLASSES)], chosen=None)

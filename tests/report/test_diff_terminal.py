@@ -8,6 +8,7 @@ from diff_world import CLASSES, World, answers
 from rich.console import Console
 
 from tlsearch.report.diff import Diff, compare
+from tlsearch.report.diff_json import diff_json
 from tlsearch.report.diff_terminal import render_diff
 
 TRUTH = tuple(CLASSES[i % 3] for i in range(120))
@@ -64,6 +65,16 @@ def test_two_winners_are_said_to_carry_their_luck_and_one_winner_too(tmp_path: P
     shown = flowing(printed(compare(a, plain)))
     assert "A is the best of 2 trials" in shown
     assert "luck is in A's score alone" in shown
+
+
+def test_a_choice_before_later_trials_is_said_to_be_one(tmp_path: Path) -> None:
+    a = World(name="a", trials=[STRONG, WEAK], told=(1,)).contender(tmp_path / "a")
+    b = World(name="b", trials=[WEAK]).contender(tmp_path / "b")
+    found = compare(a, b)
+    shown = flowing(printed(found))
+    assert "A was chosen before 1 later trial of its study ended: continue that run to choose again." in shown
+    assert "B was chosen before" not in shown
+    assert [diff_json(found)[side]["outdated"] for side in "ab"] == [True, False]
 
 
 def test_what_was_left_out_is_said(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def recalls(records: Any, label: int) -> dict[int, float]:
 
 
 def summary_of(records: Any, study: StudyRecord) -> Summary:
-    return summarise(study, records.trials, records.confirmations, records.events, records.predictions)
+    return summarise(records.evidence(study))
 
 
 def test_before_a_choice_the_best_so_far_is_the_best_that_keeps_the_floors(finished: Any) -> None:

@@ -61,6 +61,14 @@ def test_the_first_lines_say_what_won_how_good_it_is_and_by_how_much(finished: R
     assert 'is better than "the article\'s recipe" by' in first
 
 
+def test_a_choice_that_later_trials_may_beat_is_not_called_the_winner(finished: Records) -> None:
+    finished.tell("told", trial=20)
+    first = flat(shown(finished, width=400))[:900]
+    assert "The winner is" not in first
+    assert "Chosen before 1 later trial ended: mobilenet_v2 with a linear head and" in first
+    assert "Continue the run to choose again." in first
+
+
 def test_a_winner_that_scored_less_than_the_best_says_so_and_why_it_was_named(finished: Records) -> None:
     best = finished.summary().best
     assert best is not None
@@ -103,7 +111,7 @@ def test_what_checking_the_pictures_found_is_said(finished: Records) -> None:
     assert "1 file could not be read" in top
     assert "2 sets of equal pictures" in top
     assert "7 pictures smaller than" in top
-    assert "left out, since" not in top
+    assert "left out:" not in top
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
@@ -230,3 +238,11 @@ def test_a_report_loads_neither_torch_nor_optuna_nor_sqlalchemy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_parameters_are_told_in_words(finished: Records) -> None:
+    text = flat(shown(finished))
+    mattered = text[text.index("What mattered for the score") :]
+    assert "stages trained 52 %" in mattered
+    assert " mlp: hidden 20 %" in mattered
+    assert "unfrozen 52 %" not in text

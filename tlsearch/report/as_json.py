@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict
 
 from tlsearch.records import Json
-from tlsearch.report.values import Entry, Holdout, Summary, Truth
+from tlsearch.report.values import Best, Entry, Holdout, Summary, Truth
 from tlsearch.stats import Difference, Interval
 
 
@@ -22,7 +22,7 @@ def to_json(summary: Summary) -> dict[str, Json]:
             "running": summary.trials.running,
         },
         "backbones": list(summary.completed_backbones),
-        "best": None if best is None else _entry_json(best.entry, best.score, best.interval),
+        "best": None if best is None else _best_json(best),
         "baselines": [
             {
                 "name": one.entry.name,
@@ -34,10 +34,21 @@ def to_json(summary: Summary) -> dict[str, Json]:
         "floors": [{**asdict(one), "holds": one.holds} for one in summary.floors],
         "truth": _fresh_json(summary.truth),
         "holdout": _fresh_json(summary.holdout),
+        "holdout_seen": summary.holdout_seen,
         "calibration": None if summary.calibration is None else summary.calibration.to_json(),
         "findings": dict(summary.data.findings),
         "data_check": None if summary.check is None else summary.check.to_json(),
         "seconds": dict(summary.seconds),
+    }
+
+
+def _best_json(best: Best) -> dict[str, Json]:
+    return {
+        **_entry_json(best.entry, best.score, best.interval),
+        "chosen": best.chosen,
+        "outdated": best.outdated,
+        "alike": list(best.alike),
+        "optimism": None if best.estimate is None else _number(best.estimate.optimism),
     }
 
 

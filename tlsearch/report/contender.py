@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tlsearch.errors import DataError, NothingCompletedError, StoreError, UnknownNameError
-from tlsearch.records import StudyRecord, TrialKind, TrialRecord, TrialState
+from tlsearch.errors import DataError, NothingCompletedError, UnknownNameError
+from tlsearch.records import TrialKind, TrialRecord, TrialState
 from tlsearch.report import verdict
 from tlsearch.report.entries import entry
 from tlsearch.report.evidence import Evidence
+from tlsearch.report.load import load_evidence
 from tlsearch.report.values import Entry
 from tlsearch.store.store import Store
 
@@ -33,6 +34,7 @@ class Contender:
         again: The same with other folds and seeds; None where the trial was not scored again.
         picked_from: How many configurations it was picked out of as the best; None where it was asked for by number
             and is not the one that its study names.
+        later: How many trials of the study ended after it was chosen, where it is the one that the study named; else 0.
     """
 
     study: str
@@ -46,6 +48,7 @@ class Contender:
     answers: NDArray[np.float32]
     again: NDArray[np.float32] | None
     picked_from: int | None
+    later: int = 0
 
     def is_the_trial_of(self, other: "Contender") -> bool:
         """Whether both are one trial of one study."""
@@ -67,16 +70,13 @@ def load_contender(store: Store, study: str, trial: int | None = None) -> Conten
         UnknownNameError: Where there is no such trial, or none with answers.
         NothingCompletedError: Where no trial of the study completed.
     """
-    record = store.study(study)
-    if record is None:
-        raise StoreError(f"the store has no study '{study}'")
-    evidence = _evidence(store, record)
+    evidence = load_evidence(store, study)
     best = verdict.best(evidence)
     if trial is None and best is None:
         raise NothingCompletedError(f"no trial of study '{study}' completed, so there is nothing to compare")
     named = None if best is None else best.entry.trial
     found = _with_answers(evidence, trial if trial is not None else named)
-    if "hashes" not in record.context:
+    if "hashes" not in evidence.study.context:
         raise DataError(
             f"study '{study}' was run before tlsearch stored what its pictures hash to, so none can be paired",
             hint="run it once more under another name: tlsearch run STUDY.toml --new-study NAME",
@@ -87,7 +87,8 @@ def load_contender(store: Store, study: str, trial: int | None = None) -> Conten
 
 def _contender(evidence: Evidence, trial: TrialRecord, again: NDArray[np.float32] | None, *, picked: bool) -> Contender:
     context, groups = evidence.study.context, evidence.groups
-    competed = sum(one.number in evidence.predictions for one in evidence.searched())
+    later = evidence.later()
+    competed = sum(one.number in evidence.predictions for one in evidence.searched() if one.number not in later)
     return Contender(
         study=evidence.study.name,
         metric=evidence.metric,
@@ -100,16 +101,7 @@ def _contender(evidence: Evidence, trial: TrialRecord, again: NDArray[np.float32
         answers=evidence.predictions[trial.number],
         again=again,
         picked_from=competed if picked and trial.kind is not TrialKind.BASELINE else None,
-    )
-
-
-def _evidence(store: Store, record: StudyRecord) -> Evidence:
-    return Evidence(
-        study=record,
-        trials=store.trials(record.name),
-        confirmations=store.confirmations(record.name),
-        events=store.events(record.name, ["chosen"]),
-        predictions=store.predictions(record.name),
+        later=len(later) if picked else 0,
     )
 
 

@@ -32,4 +32,5 @@ def _side_json(one: Contender, score: float) -> dict[str, Json]:
         "unfrozen": one.entry.unfrozen,
         "score": score,
         "picked_from": one.picked_from,
+        "outdated": one.later > 0,
     }

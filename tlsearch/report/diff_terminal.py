@@ -91,7 +91,7 @@ def _remarks(diff: Diff) -> list[str]:
     said.append("No model is asked about a picture that it was trained on." + _scored_again(diff))
     if luck := _luck(diff):
         said.append(luck)
-    return said
+    return said + _outdated(diff)
 
 
 def _scored_again(diff: Diff) -> str:
@@ -108,6 +108,16 @@ def _luck(diff: Diff) -> str:
         return f"{of} trials, picked by these pictures: each search's own luck is in its score."
     letter = picked[0][0]
     return f"{of} trials, picked by these pictures: the search's luck is in {letter}'s score alone, in its favour."
+
+
+def _outdated(diff: Diff) -> list[str]:
+    """Which side was chosen before its study's last results, so that the study may name another one by now."""
+    return [
+        f"{letter} was chosen before {plural(one.later, 'later trial')} of its study ended: continue that run to "
+        "choose again."
+        for letter, one in (("A", diff.a), ("B", diff.b))
+        if one.later
+    ]
 
 
 def _classes(diff: Diff, words: Words) -> RenderableType:

@@ -71,6 +71,12 @@ class Evidence:
         """Every event of a kind, in order."""
         return [event for event in self.events if event.kind == kind]
 
+    def later(self) -> frozenset[int]:
+        """Trials that ended after the last choice, which knew nothing of them; none before a run has chosen."""
+        chosen = self.last("chosen")
+        told = [] if chosen is None else [event for event in self.all("told") if event.seq > chosen.seq]
+        return frozenset(int(event.data["trial"]) for event in told)
+
     def ranked(self) -> list[TrialRecord]:
         """Completed trials, best first; duplicates stand for another trial and are left out."""
         completed = [t for t in self.trials if t.state is TrialState.COMPLETED and t.kind is not TrialKind.DUPLICATE]
@@ -90,8 +96,11 @@ class Evidence:
         return [known[place] for place in admitted(missed, [trial.score or 0.0 for trial in known])]
 
     def competitors(self) -> list[NDArray[np.float32]]:
-        """Predictions of the trials that could win, best first."""
-        best = self.admitted()[:COMPETITORS]
+        """Predictions of the trials that competed, those that may be named first, then by score."""
+        first, later = self.admitted(), self.later()
+        named = {trial.number for trial in first}
+        competed = [*first, *(trial for trial in self.searched() if trial.number not in named)]
+        best = [trial for trial in competed if trial.number not in later][:COMPETITORS]
         return [self.predictions[trial.number] for trial in best if trial.number in self.predictions]
 
     def interval(self, trial: TrialRecord) -> Interval | None:

@@ -54,13 +54,19 @@ def _what_won(summary: Summary, best: Best, words: Words) -> str:
         f"{trained(entry.unfrozen, entry.stages)}"
     )
     expected = EXPECTATION[summary.metric].format(score=words.score(best.score))
+    named = f"{_begun(best)} {what} (trial {entry.trial})"
     if best.estimate is None:
-        begun = "The winner is" if best.chosen else "The best so far is"
-        return f"{begun} {what} (trial {entry.trial}): {expected} while searching, not yet corrected for luck."
-    return (
-        f"The winner is {what} (trial {entry.trial}): expect {expected} on new pictures like these "
-        f"(95 % sure: {words.span(best.interval)})."
-    )
+        said = f"{named}: {expected} while searching, not yet corrected for luck."
+    else:
+        said = f"{named}: expect {expected} on new pictures like these (95 % sure: {words.span(best.interval)})."
+    return f"{said} Continue the run to choose again." if best.outdated else said
+
+
+def _begun(best: Best) -> str:
+    """How a sentence about the named configuration begins; one that later trials may beat is not called the winner."""
+    if best.outdated:
+        return f"Chosen before {plural(best.later, 'later trial')} ended:"
+    return "The winner is" if best.chosen else "The best so far is"
 
 
 def _by_how_much(summary: Summary, best: Best, words: Words) -> str:

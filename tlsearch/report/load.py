@@ -1,11 +1,38 @@
-"""Reads a study from its store into a summary."""
+"""Reads a study from its store: its records as evidence, and what they come to as a summary."""
+
+from collections.abc import Sequence
 
 from tlsearch.errors import StoreError
+from tlsearch.report.evidence import Evidence
 from tlsearch.report.summary import summarise
 from tlsearch.report.values import Summary
 from tlsearch.store.store import Store
 
 STORED = ("importance", "data_check")  # files that a summary reads
+
+
+def load_evidence(store: Store, study: str, files: Sequence[str] = ()) -> Evidence:
+    """All records of a stored study.
+
+    Args:
+        store: May be open for reading only.
+        study: The study's name.
+        files: Names of the small files to read; those that the study does not have are left out.
+
+    Raises:
+        StoreError: Where the store has no such study.
+    """
+    record = store.study(study)
+    if record is None:
+        raise StoreError(f"the store has no study '{study}'")
+    return Evidence(
+        study=record,
+        trials=store.trials(study),
+        confirmations=store.confirmations(study),
+        events=store.events(study),
+        predictions=store.predictions(study),
+        files={name: data for name in files if (data := store.get_file(study, name)) is not None},
+    )
 
 
 def load_summary(store: Store, study: str) -> Summary:
@@ -14,15 +41,4 @@ def load_summary(store: Store, study: str) -> Summary:
     Raises:
         StoreError: Where the store has no such study.
     """
-    record = store.study(study)
-    if record is None:
-        raise StoreError(f"the store has no study '{study}'")
-    files = {name: store.get_file(study, name) for name in STORED}
-    return summarise(
-        record,
-        store.trials(study),
-        store.confirmations(study),
-        store.events(study),
-        store.predictions(study),
-        {name: data for name, data in files.items() if data is not None},
-    )
+    return summarise(load_evidence(store, study, STORED))

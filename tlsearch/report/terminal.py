@@ -6,7 +6,7 @@ from rich.console import Console, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from tlsearch.report import calibrated, data_findings, details, results
+from tlsearch.report import calibrated, class_gains, data_findings, details, results
 from tlsearch.report.floors import floors, not_kept
 from tlsearch.report.headline import headline, others_alike
 from tlsearch.report.text import Words, plural
@@ -27,7 +27,9 @@ SECTIONS: tuple[Section, ...] = (
     calibrated.believable,
     data_findings.labels,
     data_findings.alike,
+    data_findings.large_groups,
     data_findings.amount,
+    class_gains.classes,
     details.time,
     details.failures,
 )

@@ -114,6 +114,7 @@ class Best:
         estimate: What to expect of the best score on new pictures, corrected for the selection.
         handicap: How much less than that is expected of this one, which need not have had the best score; negative
             where it is more.
+        later: How many trials ended after it was chosen, one of which may be better: the run has yet to choose again.
     """
 
     entry: Entry
@@ -122,6 +123,12 @@ class Best:
     alike: tuple[int, ...]
     estimate: SelectionEstimate | None
     handicap: float = 0.0
+    later: int = 0
+
+    @property
+    def outdated(self) -> bool:
+        """Whether trials ended after it was chosen."""
+        return self.later > 0
 
     @property
     def score(self) -> float | None:

@@ -1,16 +1,11 @@
 """What won, by how much, and how that held up on pictures that nobody chose by."""
 
-from collections.abc import Sequence
-from math import sqrt
-
-from tlsearch.records import Event, Json, TrialKind, TrialRecord, TrialState
-from tlsearch.report.entries import entry, unfrozen
+from tlsearch.records import Event, Json, TrialKind, TrialRecord
+from tlsearch.report.entries import entry
 from tlsearch.report.evidence import Evidence
-from tlsearch.report.values import Baseline, Best, Holdout, Truth
-from tlsearch.stats import Difference, Interval, SelectionEstimate, selection_differences
+from tlsearch.report.values import Best, Holdout, Truth
+from tlsearch.stats import Interval, SelectionEstimate
 from tlsearch.stats.floors import Reached
-
-GAIN_NOISE = 1.5  # variances of a score over folds and seeds: the mean of two scores less a baseline's one
 
 
 def best(evidence: Evidence) -> Best | None:
@@ -29,40 +24,8 @@ def best(evidence: Evidence) -> Best | None:
         alike=tuple(int(number) for number in event.data.get("indistinguishable", ())),
         estimate=_estimate(event.data.get("estimate")),
         handicap=_handicap(event),
+        later=len(evidence.later()),
     )
-
-
-def baselines(evidence: Evidence) -> tuple[Baseline, ...]:
-    """Every baseline that ended, with what the search gained over it."""
-    ended = [t for t in evidence.trials if t.kind is TrialKind.BASELINE and t.state.ended]
-    return compared(evidence, ended)
-
-
-def frozen_linear(evidence: Evidence) -> Baseline | None:
-    """The best linear head on a fully frozen backbone; None where a baseline is one, or no trial was."""
-    frozen = [t for t in evidence.ranked() if t.recipe["head"] == "linear" and unfrozen(t) == 0]
-    if not frozen or any(trial.kind is TrialKind.BASELINE for trial in frozen):
-        return None
-    return compared(evidence, frozen[:1])[0]
-
-
-def compared(evidence: Evidence, references: Sequence[TrialRecord]) -> tuple[Baseline, ...]:
-    """Trials with what the named configuration gains over each, the luck of the search taken out."""
-    known = [t for t in references if t.state is TrialState.COMPLETED and t.number in evidence.predictions]
-    competitors = evidence.competitors() if known else []
-    gains: dict[int, Difference] = {}
-    if competitors:
-        less, noise = _against_the_bootstrapped(evidence.last("chosen"))
-        found = selection_differences(
-            competitors,
-            [evidence.predictions[trial.number] for trial in known],
-            evidence.labels,
-            evidence.metric,
-            noise=noise,
-            groups=evidence.groups,
-        )
-        gains = {trial.number: gain.lowered(less) for trial, gain in zip(known, found, strict=True)}
-    return tuple(Baseline(entry=entry(evidence, trial), gain=gains.get(trial.number)) for trial in references)
 
 
 def floors(evidence: Evidence) -> tuple[Reached, ...]:
@@ -102,10 +65,16 @@ def holdout(evidence: Evidence) -> Holdout | None:
 
 
 def holdout_seen(evidence: Evidence) -> bool:
-    """Whether the holdout had been opened before the search went on or chose again."""
+    """Whether the holdout had been opened before the search went on, or another model was chosen."""
     opened = evidence.all("holdout_opened")
-    later = [event for kind in ("told", "chosen") if (event := evidence.last(kind)) is not None]
-    return bool(opened) and any(event.seq > opened[0].seq for event in later)
+    if not opened:
+        return False
+    baselines = {trial.number for trial in evidence.trials if trial.kind is TrialKind.BASELINE}
+    told = [event for event in evidence.all("told") if event.data["trial"] not in baselines]
+    chosen = evidence.all("chosen")
+    of_opened = [_model(event) for event in chosen if event.seq < opened[0].seq][-1:]
+    others = [event for event in chosen if _model(event) not in of_opened]
+    return any(event.seq > opened[0].seq for event in (*told, *others))
 
 
 def evidence_trial(evidence: Evidence, number: int) -> TrialRecord:
@@ -123,17 +92,14 @@ def _of_the_chosen(evidence: Evidence, kind: str) -> list[Event]:
     return [event for event in evidence.all(kind) if event.data.get("trial", now) == now]
 
 
+def _model(chosen: Event) -> tuple[int, float]:
+    """What decides a final model: the trial, and the temperature that its logits are divided by."""
+    calibration = chosen.data.get("calibration") or {}
+    return int(chosen.data["trial"]), float(calibration.get("temperature", 1.0))
+
+
 def _handicap(chosen: Event | None) -> float:
     return 0.0 if chosen is None else float(chosen.data.get("handicap", 0.0))
-
-
-def _against_the_bootstrapped(chosen: Event | None) -> tuple[float, float]:
-    """How far the named configuration lies below a bootstrapped winner, and what folds and seeds add to a gain."""
-    estimate = None if chosen is None else _estimate(chosen.data.get("estimate"))
-    if estimate is None:
-        return 0.0, 0.0
-    below = estimate.bootstrapped - estimate.score + _handicap(chosen)
-    return below, estimate.noise * sqrt(GAIN_NOISE)
 
 
 def _estimate(data: Json) -> SelectionEstimate | None:
