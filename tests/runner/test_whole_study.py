@@ -1,12 +1,13 @@
 """Whole studies on two tiny networks: what a run leaves behind, and what the next one does with it."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from runner_world import MakeWorld, World, draw_photos, write_study
+from runner_world import NETS, MakeWorld, World, draw_photos, write_study
 
 from tlsearch.errors import NothingCompletedError, StudyChangedError, WeightsError
 from tlsearch.execution.inline import InlineExecutor
@@ -95,6 +96,13 @@ def test_the_event_log_tells_the_run_in_order(finished: World) -> None:
     assert kinds.count("prepared") == 2
     assert kinds.count("dispatched") == kinds.count("asked")  # one job at a time, so the time is asked about in between
     assert [line for line in finished.logged() if line["kind"] == "epoch" and line["fold"] == -1]  # of the final fit
+
+
+def test_the_plugin_files_of_a_run_are_on_the_record(finished: World) -> None:
+    with finished.store() as store:
+        (started,) = store.events("tiny", ["run_started"])
+    digest = hashlib.sha256(NETS.read_bytes()).hexdigest()
+    assert started.data["plugin_files"] == [{"name": "tiny_nets.py", "sha256": digest}]
 
 
 def test_progress_counts_up_to_the_budget(finished: World) -> None:
