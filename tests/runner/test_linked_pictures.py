@@ -1,5 +1,6 @@
 """Copies of pictures in a whole study: they stay on one side, and are looked for once for all studies."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from near_world import cropped, drawn_scene, mirrored, recompressed
 from runner_world import MakeWorld, World, draw_photos, write_study
 
+from tlsearch.errors import StudyChangedError
 from tlsearch.execution.inline import InlineExecutor
 from tlsearch.records import StudyRecord
 from tlsearch.work import WorkerContext
@@ -135,3 +137,14 @@ def test_damaged_links_are_looked_for_again(world: World, make_world: MakeWorld,
     other.run(ONE_TRIAL, make_executor=counted)
     assert counted.studies == ["pictures", "tiny"]
     assert study(other).context["findings"] == study(world).context["findings"]
+
+
+def test_a_begun_study_whose_copy_was_deleted_is_refused_as_another_study(
+    make_world: MakeWorld, tmp_path: Path, copied: Path, cache: Path
+) -> None:
+    photos = Path(shutil.copytree(copied, tmp_path / "own photos"))
+    world = make_world("deleted", file=write_study(tmp_path, photos), cache=cache)
+    world.run(ONE_TRIAL)
+    (photos / "blue/recompressed.png").unlink()
+    with pytest.raises(StudyChangedError, match="the data changed"):
+        world.run(ONE_TRIAL)

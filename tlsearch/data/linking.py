@@ -1,7 +1,7 @@
 """Links: which pictures show one photograph, and stay on one side of every split for it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tlsearch.data.components import linked_components
@@ -42,6 +42,10 @@ class Links:
     kept: tuple[Link, ...] = ()
     too_alike: tuple[tuple[str, ...], ...] = ()
     note: str = ""
+
+    def among(self, hashes: Collection[str]) -> "Links":
+        """Those that hold pictures of these hashes together: a picture may have been deleted since they were found."""
+        return replace(self, kept=tuple(link for link in self.kept if link.one in hashes and link.other in hashes))
 
 
 FindLinks = Callable[[PixelStore, Sequence[Path], Sequence[int]], Links]
