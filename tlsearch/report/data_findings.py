@@ -124,7 +124,7 @@ def how_to_read(learning: LearningCurve, words: Words, best: Best | None) -> lis
         return said
     said.append("It is another, quicker classifier than the winner: read how its score rises, not how high it is.")
     reached = max(learning.score, default=-inf)
-    if best.chosen and best.interval is not None and reached > best.interval.high:
+    if best.chosen and best.interval is not None and round(reached, 3) > round(best.interval.high, 3):  # as it reads
         said.append(
             f"Here it even reaches {words.score(reached)}, more than can be expected of the winner (95 % sure: "
             f"{words.span(best.interval)}): so the search has not yet found what these networks can do. Give it more "

@@ -24,25 +24,29 @@ class Opener:
     Args:
         cell: Whose pictures: true class, answer.
         count: How many there are.
-        said: What they are, in words.
+        what: What they are, in words.
     """
 
     cell: Cell
     count: int
-    said: str
+    what: str
 
     @classmethod
     def of(cls, cell: Cell, answers: Answers, names: Sequence[str]) -> "Opener":
         """For one cell of the matrix."""
         true, answer = cell
-        count = answers.confusion[true][answer]
-        what = "recognised" if true == answer else f"taken for {names[answer]}"
-        return cls(cell=cell, count=count, said=f"{names[true]}, {what}: {plural(count, 'picture')}")
+        how = "recognised" if true == answer else f"taken for {names[answer]}"
+        return cls(cell=cell, count=answers.confusion[true][answer], what=f"{names[true]}, {how}")
 
     @property
     def key(self) -> str:
         """What the page's script knows the pictures by."""
         return cell_key(self.cell)
+
+    @property
+    def said(self) -> str:
+        """What they are, and how many."""
+        return f"{self.what}: {plural(self.count, 'picture')}"
 
     @property
     def right(self) -> bool:

@@ -16,7 +16,7 @@ def over_time_section(desk: Desk) -> Section:
     chart = over_time(desk.material.tries, words, winner)
     counts = summary.trials
     lead = f"{plural(counts.completed, 'trial')} ran to the end"
-    lead += f", {counts.pruned} were stopped early because they fell behind" if counts.pruned else ""
+    lead += f", {counts.pruned} stopped early for falling behind" if counts.pruned else ""
     lead += f", {counts.failed} failed" if counts.failed else ""
     return Section(
         key="trials",
