@@ -36,11 +36,14 @@ def test_a_study_is_checked_once_and_its_report_tells(world: World) -> None:
     with world.store() as store:
         kept = json.loads(store.get_file("tiny", "data_check") or b"")
         record = store.study("tiny")
+        (told,) = store.events("tiny", ["data_checked"])
         check = load_summary(store, "tiny").check
     assert record is not None
     assert check is not None
     assert kept["network"] == check.network == "tiny_a and tiny_b"
     assert kept["images"] == check.images == record.context["n_development"]
+    assert kept["suspects"] == check.suspects == len(check.doubts)
+    assert told.data["label_errors"] == kept["suspects"]
     assert set(kept["learning"]["per_class"]) == {"blue", "green", "red"}
     assert check.learning.says.startswith(("More pictures", "Whether more pictures"))
     for doubt in check.doubts:

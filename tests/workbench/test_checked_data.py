@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from engine_world import DEVELOPMENT, LABELS, context_of, do, job, recipe, row
 
 from tlsearch.data.pixels import PixelStore
@@ -12,6 +13,7 @@ from tlsearch.execution.codec import checked
 from tlsearch.records import FailureReason, TrialState
 from tlsearch.stats.labels import suspicion_order
 from tlsearch.work import Job, JobKind, RowResult, WorkerContext
+from tlsearch.workbench import datacheck
 from tlsearch.workbench.bench import StudyBench
 
 ALONE = list(range(DEVELOPMENT))
@@ -96,3 +98,15 @@ def test_mirror_images_that_are_at_hand_are_looked_at_as_well(context: WorkerCon
     assert plain is not None
     assert mirrored is not None
     assert not np.array_equal(plain, mirrored)
+
+
+def test_more_doubted_labels_than_are_named_are_counted(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = exchanged(context, 4, 20, 33, 41)
+    plain = check(study).extras
+    assert plain["suspected"] == len(plain["suspects"]) > 1
+    monkeypatch.setattr(datacheck, "MOST_SUSPECTS", 1)
+    capped = check(study).extras
+    assert capped["suspected"] == plain["suspected"]
+    assert capped["suspects"] == plain["suspects"][:1]

@@ -16,7 +16,7 @@ from tlsearch.work import Job, Progress, RowResult
 from tlsearch.workbench.parts import Parts
 from tlsearch.workbench.scoring import Emit, shown
 
-MOST_SUSPECTS = 200
+MOST_SUSPECTS = 200  # are named; the others are counted
 FOLDS, QUARTERS = 5, 4  # of a learning curve
 DEALS = 5
 MIRRORED = "flip"  # the augmentation whose views are a picture and its mirror image
@@ -32,9 +32,10 @@ def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
         emit: Told what is in work.
 
     Returns:
-        `extras` hold "images", how many; "suspects", a list of {"image", "label", "suggested", "probability", "sure"}
-        in which images and classes are numbers; and "learning", the learning curve without its sentence. `log_probs`
-        are those of each image by probes that were fitted without it.
+        `extras` hold "images", how many; "suspected", of how many the label is doubted; "suspects", the first of these
+        as a list of {"image", "label", "suggested", "probability", "sure"} in which images and classes are numbers; and
+        "learning", the learning curve without its sentence. `log_probs` are those of each image by probes that were
+        fitted without it.
     """
     began = time.monotonic()
     labels = parts.true_labels()
@@ -51,6 +52,7 @@ def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
     log_probs = together([one.log_probs for one in probes])
     emit(Progress(text="would more pictures help", done=0, total=1))
     curve = _curve(parts, probes, labels, groups)
+    doubted = suspects(log_probs, labels, most=len(labels))
     found = [
         {
             "image": suspect.picture,
@@ -59,7 +61,7 @@ def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
             "probability": suspect.probability,
             "sure": suspect.sure,
         }
-        for suspect in suspects(log_probs, labels, most=MOST_SUSPECTS)
+        for suspect in doubted[:MOST_SUSPECTS]
     ]
     return RowResult.of(
         job,
@@ -67,7 +69,7 @@ def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
         TrialState.COMPLETED,
         log_probs=log_probs.astype(np.float32),
         seconds=time.monotonic() - began,
-        extras={"images": len(labels), "suspects": found, "learning": _as_json(curve)},
+        extras={"images": len(labels), "suspected": len(doubted), "suspects": found, "learning": _as_json(curve)},
     )
 
 
