@@ -134,8 +134,9 @@ def every_lost_attempt_has_one_successor(store: Store) -> None:
 def the_best_were_confirmed_and_one_was_fitted(store: Store, folder: Path) -> None:
     ranked = [trial for trial in store.trials("killed") if trial.counted and trial.score is not None]
     top = sorted(ranked, key=lambda trial: (-(trial.score or 0.0), trial.number))[:5]
+    baselines = [trial for trial in store.trials("killed") if trial.kind is TrialKind.BASELINE]
     confirmed = store.confirmations("killed")
-    assert sorted((c.trial, c.repeat) for c in confirmed) == sorted((trial.number, 1) for trial in top)
+    assert sorted((c.trial, c.repeat) for c in confirmed) == sorted((trial.number, 1) for trial in [*top, *baselines])
     assert all(c.score is not None for c in confirmed)
     chosen = store.events("killed", ["chosen"])[-1].data["trial"]
     fitted = store.events("killed", ["final_fitted"])[-1].data
