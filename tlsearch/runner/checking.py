@@ -58,7 +58,7 @@ class Checking:
             metric=context["metric"],
         )
         self._store.put_file(study, "data_check", json.dumps(checked).encode())
-        self._journal.event("data_checked", label_errors=len(checked["label_errors"]), seconds=result.seconds)
+        self._journal.event("data_checked", label_errors=checked["suspects"], seconds=result.seconds)
 
 
 def check_job(host: PluginHost, backbones: Sequence[str], groups: Sequence[str]) -> Job:
@@ -111,6 +111,7 @@ def named(
     return {
         "network": join(list(networks)),
         "images": found["images"],
+        "suspects": found["suspected"],
         "label_errors": errors,
         "learning": {**curve, "per_class": per_class, "says": says},
     }
