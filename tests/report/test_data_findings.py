@@ -240,6 +240,12 @@ def test_what_more_pictures_did_for_each_class_is_told_for_the_ten_that_gained_m
     assert "class 11 20 % 31 % +11" in reported(finished)
 
 
+def test_where_no_class_gained_anything_no_table_says_so() -> None:
+    check = checked()
+    check["learning"]["per_class"] = {"cat": [0.9, 0.9, 0.9, 0.905], "dog": [0.9, 0.9, 0.9, 0.8]}
+    assert "for each class" not in told(replace(SURVEY, check=check, unchecked=""))
+
+
 def test_a_folder_below_the_working_directory_is_shown_as_seen_from_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
