@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tlsearch.stats import Candidate, Verdict, cannot_tell_apart, choose, difference
+from tlsearch.stats import Candidate, Difference, Verdict, cannot_tell_apart, choose, difference
 
 Array = np.ndarray
 
@@ -19,11 +19,32 @@ def pictures(n: int, *truths: float, seed: int = 0) -> tuple[list[Array], Array]
     return [model(rng.random(n) < truth, labels) for truth in truths], labels
 
 
-def test_equal_predictions_differ_by_nothing() -> None:
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1"])
+def test_equal_answers_on_few_pictures_do_not_prove_two_models_equal(metric: str) -> None:
     (one,), labels = pictures(100, 0.8)
-    found = difference(one, one, labels, "accuracy")
-    assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+    found = difference(one, one, labels, metric)
+    assert found.value == 0.0
+    assert found.low < -0.02
+    assert found.high > 0.02
     assert found.verdict is Verdict.ALIKE
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
+def test_four_pictures_of_a_hundred_tell_nothing_apart(metric: str) -> None:
+    labels = np.arange(100) % 2
+    right = np.arange(100) >= 20
+    better = right.copy()
+    better[:8:2] = True  # exact McNemar: p = 0.125
+    found = difference(model(better, labels), model(right, labels), labels, metric)
+    assert found.value == pytest.approx(0.04)
+    assert found.verdict is Verdict.ALIKE
+
+
+def test_a_difference_moves_and_widens() -> None:
+    found = Difference(value=0.05, low=0.02, high=0.09).moved(0.03)
+    assert (found.value, found.low, found.high) == pytest.approx((0.03, 0.0, 0.07))
+    wide = found.with_noise(0.04 / 1.96)
+    assert (wide.value, wide.low, wide.high) == pytest.approx((0.03, 0.03 - 0.05, 0.03 + 0.0566), abs=1e-4)
 
 
 def test_pairing_shows_what_two_separate_intervals_would_hide() -> None:
@@ -58,6 +79,19 @@ def test_a_difference_that_other_folds_and_seeds_turn_around_tells_nothing_apart
     now, stable, turned = [[one] for one in models[:3]], models[3:6], models[6:]
     assert cannot_tell_apart(now, labels, "accuracy", before=stable) == (0,)
     assert cannot_tell_apart(now, labels, "accuracy", before=turned) == (0, 1, 2)
+
+
+def test_what_seeds_turn_around_is_seen_although_both_times_other_pictures_were_scored() -> None:
+    labels = np.zeros(800, dtype=int)
+    first, second = np.arange(800) < 400, np.arange(800) >= 400
+    lower = np.arange(800) % 10 != 0
+    higher = lower | (np.arange(800) % 70 == 0)  # 1.5 points more, by six pictures of each half
+    one, other = model(higher, labels), model(lower, labels)
+    now = [[np.where(second[:, None], each, np.nan)] for each in (one, other)]
+    turned = [np.where(first[:, None], each, np.nan) for each in (other, one)]
+    alone = [[each[0][second]] for each in now]
+    assert cannot_tell_apart(alone, labels[second], "accuracy", before=[each[0] for each in alone]) == (0,)
+    assert cannot_tell_apart(now, labels, "accuracy", before=turned) == (0, 1)
 
 
 def test_a_much_worse_candidate_is_told_apart() -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tlsearch.stats.floors import Floor, floors_of, shortfalls, violation
+from tlsearch.stats.floors import Floor, floors_of, shortfalls, violation, violations
+from tlsearch.stats.metrics import Outcomes
 
 CLASSES = ("cat", "big dog")
 LABELS = np.array([0, 0, 0, 0, 0, 1, 1, 1])
@@ -59,3 +60,14 @@ def test_pictures_without_an_answer_do_not_count() -> None:
 def test_a_violation_is_the_sum_of_what_is_missed_and_nothing_makes_up_for_it() -> None:
     assert violation({"a": 0.1, "b": -0.5, "c": 0.2}) == pytest.approx(0.3)
     assert violation({}) == 0.0
+
+
+def test_violations_of_samples_are_those_of_the_pictures_in_them() -> None:
+    floors = floors_of({"min_recall": {"cat": 0.9, "big dog": 0.5}, "min_precision": {"cat": 0.95}}, CLASSES)
+    models = [answered(ANSWERS), answered(LABELS), answered(1 - LABELS)]
+    weights = np.array([np.ones(8), [1, 1, 0, 0, 2, 0, 1, 1], [1, 1, 1, 1, 1, 0, 0, 0]], dtype=np.float32)
+    expected = [
+        [violation(shortfalls(floors, np.repeat(one, count, axis=0), np.repeat(LABELS, count))) for one in models]
+        for count in weights.astype(int)
+    ]
+    assert violations(floors, Outcomes.of(models, LABELS), weights) == pytest.approx(np.array(expected), abs=1e-6)

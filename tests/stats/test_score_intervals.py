@@ -53,8 +53,22 @@ def test_the_interval_of_another_metric_holds_its_score_and_narrows_with_picture
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1"])
 def test_all_right_is_no_proof_of_perfection(metric: str) -> None:
     interval = score_interval(metric, *answers(np.ones(40, dtype=bool)))
-    assert interval.low == pytest.approx(wilson(40, 40).low)
+    expected = 1.0 - wilson(40, 40).low if metric == "accuracy" else np.hypot(*[1.0 - wilson(20, 20).low] * 2) / 2
+    if metric != "macro_f1":  # of which half as many mistakes cost as much
+        assert interval.low == pytest.approx(1.0 - expected)
+    assert interval.low < 0.95
     assert interval.high == 1.0
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
+def test_two_pictures_of_a_rare_class_promise_little(metric: str) -> None:
+    labels = np.array([0] * 200 + [1] * 2)
+    predicted = labels.copy()
+    predicted[0] = 1
+    log_probs = np.log(np.where(np.eye(2)[predicted] > 0, 0.9, 0.1)).astype(np.float32)
+    interval = score_interval(metric, log_probs, labels)
+    assert interval.low < 0.7
+    assert interval.high == pytest.approx(1.0, abs=0.02 if metric == "balanced_accuracy" else 0.1)
 
 
 def test_pictures_that_come_in_groups_tell_less() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tlsearch.stats import SelectionEstimate, bbc_cv, score, selection_differences
+from tlsearch.stats.floors import Floor
 from tlsearch.stats.resampling import bootstrap_weights
 
 Array = np.ndarray
@@ -156,6 +157,36 @@ def test_a_better_search_beats_its_baseline() -> None:
     assert gain.verdict == "better"
     assert gain.low < gain.value < gain.high
     assert none.verdict == "cannot be told apart"
+
+
+def test_a_class_of_one_picture_is_not_dropped_from_the_score() -> None:
+    labels = np.array([0] * 40 + [1] * 40 + [2])
+    predicted = np.where(labels == 2, 0, labels)  # the one picture of the last class is never found
+    one = np.log(np.where(np.eye(3)[predicted] > 0, 0.8, 0.1)).astype(np.float32)
+    estimate = bbc_cv([one], labels, "balanced_accuracy", repeats=200)
+    assert estimate.naive_score == pytest.approx(2 / 3)
+    assert estimate.score == pytest.approx(2 / 3)
+    assert estimate.high > 0.8, "one picture says next to nothing about its class"
+
+
+def test_keeping_a_floor_by_luck_is_corrected_as_well() -> None:
+    predictions, labels = search(np.random.default_rng(8), configurations=60, n=120, truth=0.7)
+    wanted = max(float((one.argmax(axis=1) == labels)[labels == 1].mean()) for one in predictions)
+    floor = Floor(measure="recall", name="1", label=1, wanted=wanted)  # one of sixty keeps it
+    estimate = bbc_cv(predictions, labels, "balanced_accuracy", floors=[floor])
+    assert estimate.candidates == 60
+    assert estimate.optimism > 0.02
+    free = bbc_cv(predictions, labels, "balanced_accuracy")
+    assert estimate.naive_score < free.naive_score, "the one that keeps the floor, not the best"
+
+
+def test_the_plain_best_never_expects_more_than_it_scored() -> None:
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        predictions, labels = search(rng, configurations=1, n=60, truth=0.8)
+        estimate = bbc_cv(predictions, labels, "accuracy", repeats=50, seed=seed)
+        assert estimate.bootstrapped <= estimate.naive_score
+        assert estimate.handicap(estimate.naive_score, None) == 0.0
 
 
 ESTIMATE = SelectionEstimate(

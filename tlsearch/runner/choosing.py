@@ -45,8 +45,7 @@ def top_trials(records: Sequence[TrialRecord]) -> list[TrialRecord]:
 def choose_best(setup: Setup, store: Store) -> Choice:
     """Name one configuration best: the cheapest of those that cannot be told apart.
 
-    The estimate bootstraps the plain best score over all trials that may be named, so that it knows how many competed:
-    all completed ones, or where the study has floors those that keep them.
+    The estimate bootstraps the choice over all completed trials, floors included, so that it knows how many competed.
     """
     context, study = setup.record.context, setup.record.name
     labels, groups, metric = context["labels"], context["groups"], context["metric"]
@@ -57,11 +56,11 @@ def choose_best(setup: Setup, store: Store) -> Choice:
     by_number = {record.number: record for record in records}
     keeping = Keeping(setup.floors, store=store, study=setup.record)
     admitted = keeping.admitted(records)
-    ranked = [r.number for r in admitted if r.kind in RANKED and r.state is TrialState.COMPLETED]
+    ranked = [r.number for r in records if r.kind in RANKED and r.state is TrialState.COMPLETED]
     competing = [everyone[n] for n in ranked]
     repeated = {c.trial: c.score for c in store.confirmations(study) if c.repeat == CONFIRMING_REPEAT}
     twice = {i: score for i, n in enumerate(ranked) if (score := repeated.get(n)) is not None}
-    estimate = bbc_cv(competing, labels, metric, again=twice, groups=groups, seed=seed)
+    estimate = bbc_cv(competing, labels, metric, again=twice, floors=setup.floors, groups=groups, seed=seed)
     best = top_trials(admitted)
     confirmed = [record for record in best if record.number in again] or best[:1]
     top = keeping.still(confirmed, again)

@@ -10,9 +10,10 @@ from tlsearch.stats.compare import (
     difference,
     selection_differences,
 )
-from tlsearch.stats.intervals import Interval, score_interval, wilson
+from tlsearch.stats.intervals import score_interval
 from tlsearch.stats.metrics import ClassScores, confusion_matrix, per_class, score
 from tlsearch.stats.selection import SelectionEstimate, bbc_cv
+from tlsearch.stats.shares import Interval, wilson
 
 __all__ = [
     "Calibration",

@@ -3,14 +3,16 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import hypot
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tlsearch.stats.intervals import CONFIDENCE
+from tlsearch.stats.floors import Floor
 from tlsearch.stats.metrics import Floats, Groups, Outcomes, Predictions, plain_scores, weighted_scores
 from tlsearch.stats.resampling import bootstrap_weights
-from tlsearch.stats.selection import around, centre_and_interval, selections
+from tlsearch.stats.selection import around, centre_and_interval, picked, selections
+from tlsearch.stats.shares import CONFIDENCE, SIGMAS, no_narrower_than_pairs
 
 
 class Verdict(StrEnum):
@@ -36,9 +38,15 @@ class Difference:
             return Verdict.BETTER
         return Verdict.WORSE if self.high < 0 else Verdict.ALIKE
 
-    def lowered(self, by: float) -> "Difference":
-        """The same, of a model that is worse by so much."""
-        return Difference(value=self.value - by, low=self.low - by, high=self.high - by)
+    def moved(self, to: float) -> "Difference":
+        """The same interval around another value."""
+        by = to - self.value
+        return Difference(value=to, low=self.low + by, high=self.high + by)
+
+    def with_noise(self, noise: float) -> "Difference":
+        """Widened by an independent error of so much standard deviation, such as what folds and seeds add."""
+        below, above = (hypot(end - self.value, SIGMAS * noise) for end in (self.low, self.high))
+        return Difference(value=self.value, low=self.value - below, high=self.value + above)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +69,25 @@ def difference(
     repeats: int = 2000,
     seed: int = 0,
 ) -> Difference:
-    """Paired bootstrap interval of `score(a) - score(b)`, for two models that these pictures did not pick."""
+    """Paired interval of `score(a) - score(b)`, for two models that these pictures did not pick.
+
+    A bootstrap, no narrower than what the pictures say on which only one of the two is right.
+
+    Args:
+        a: `(n, C)` log-probabilities.
+        b: Likewise.
+        labels: `(n,)`.
+        metric: As in `score`.
+        groups: `(n,)`, of pictures that belong together.
+        repeats: Bootstrap samples.
+        seed: Of the samples.
+    """
     outcomes, groups = Outcomes.of([a, b], labels).seen(groups)
     drawn = _resampled(metric, outcomes, groups=groups, repeats=repeats, seed=seed)
     plain = plain_scores(metric, outcomes)
     value = float(plain[0] - plain[1])
     _, interval = centre_and_interval(drawn[:, 0] - drawn[:, 1], otherwise=value)
+    interval = no_narrower_than_pairs(metric, interval, value, outcomes)
     return Difference(value=value, low=interval.low, high=interval.high)
 
 
@@ -76,7 +97,7 @@ def selection_differences(
     labels: ArrayLike,
     metric: str,
     *,
-    noise: float = 0.0,
+    floors: Sequence[Floor] = (),
     groups: Groups | None = None,
     repeats: int = 1000,
     seed: int = 0,
@@ -90,7 +111,7 @@ def selection_differences(
         references: `(R, n, C)` of the baselines, none of which may win.
         labels: `(n,)`.
         metric: As in `score`.
-        noise: One standard deviation of what folds and seeds add to a difference.
+        floors: As in `bbc_cv`.
         groups: `(n,)`, of pictures that belong together.
         repeats: Bootstrap samples.
         seed: Of the samples.
@@ -98,20 +119,26 @@ def selection_differences(
     outcomes, groups = Outcomes.of([*predictions, *references], labels).seen(groups)
     competed = len(predictions)
     rng = np.random.default_rng(seed)
+    winner = picked(metric, outcomes, floors=floors, candidates=competed)
     gains = [
         outside[np.arange(len(picked)), picked, None] - outside[:, competed:]
         for picked, outside in selections(
             metric,
             outcomes,
+            floors=floors,
             groups=groups,
             repeats=repeats,
             rng=rng,
             candidates=competed,
         )
     ]
-    found = [centre_and_interval(gain, otherwise=0.0) for gain in np.concatenate(gains).T]
-    spans = [(value, around(value, value, parts, noise=noise)) for value, parts in found]
-    return tuple(Difference(value=value, low=span.low, high=span.high) for value, span in spans)
+    found = []
+    for reference, gain in enumerate(np.concatenate(gains).T, start=competed):
+        value, parts = centre_and_interval(gain, otherwise=0.0)
+        pictures = around(value, value, parts, noise=0.0)
+        pictures = no_narrower_than_pairs(metric, pictures, value, outcomes.only(winner, reference))
+        found.append(Difference(value=value, low=pictures.low, high=pictures.high))
+    return tuple(found)
 
 
 def cannot_tell_apart(
@@ -192,7 +219,8 @@ def _unexplained(changes: Floats, drawn: Floats) -> float:
         changes: `(K,)`: by how much each candidate's score differs between two partitions.
         drawn: `(B, K)`: the same in each sample.
     """
-    return max(0.0, float(changes.var(ddof=1) - drawn.var(axis=0, ddof=1).mean())) / 2
+    pictures = drawn - drawn.mean(axis=0)  # what all candidates share in a sample tells none apart
+    return max(0.0, float(changes.var(ddof=1) - pictures.var(axis=1, ddof=1).mean())) / 2
 
 
 def _mean_over_repeats(counts: Sequence[int]) -> Floats:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from tlsearch.stats.metrics import ClassScores, Predictions, per_class
+from tlsearch.stats.metrics import ClassScores, Floats, Outcomes, Predictions, Weights, per_class
 
 MEASURES: tuple[Literal["recall", "precision"], ...] = ("recall", "precision")
 
@@ -142,3 +143,25 @@ def admitted(violations: Sequence[float], scores: Sequence[float]) -> list[int]:
 def violation(missed: Mapping[str, float]) -> float:
     """How far some answers are from keeping all floors: the sum of what is missed, 0 where all are kept."""
     return sum(max(0.0, value) for value in missed.values())
+
+
+def violations(floors: Sequence[Floor], outcomes: Outcomes, weights: Weights) -> Floats:
+    """`violation` of T models where picture i counts `weights[b, i]` times.
+
+    Args:
+        floors: Of the study.
+        outcomes: Of the T models.
+        weights: `(B, n)`, such as bootstrap counts.
+
+    Returns:
+        `(B, T)`.
+    """
+    missed = np.zeros((len(weights), len(outcomes.predicted)))
+    for floor in floors:
+        own = outcomes.labels == floor.label  # (n,)
+        called = outcomes.predicted == floor.label  # (T, n)
+        seen = outcomes.predicted >= 0
+        among = called if floor.measure == "precision" else seen & own
+        hits, whole = weights @ (called & own).T.astype(np.float32), weights @ among.T.astype(np.float32)
+        missed += np.maximum(0.0, floor.wanted - np.divide(hits, whole, out=np.zeros_like(hits), where=whole > 0))
+    return missed

@@ -1,8 +1,6 @@
 """Intervals of one model's score: what other pictures of the same kind could have given."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -10,35 +8,10 @@ from numpy.typing import ArrayLike
 
 from tlsearch.stats.metrics import Floats, Groups, Outcomes, Predictions, Weights, plain_scores, weighted_scores
 from tlsearch.stats.resampling import bootstrap_weights, leave_out_weights
+from tlsearch.stats.shares import CONFIDENCE, Interval, no_narrower_than_counts, wilson, within_ends
 
-CONFIDENCE = 0.95
 JACKKNIFE_BLOCKS = 500
 ROUNDING = 1e-6  # of scores that are sums in float32
-SHARES = frozenset({"accuracy", "balanced_accuracy", "macro_f1"})  # metrics that end at 0 and 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """From low to high, both in the metric's own units."""
-
-    low: float
-    high: float
-
-
-def wilson(successes: float, n: int, *, confidence: float = CONFIDENCE) -> Interval:
-    """The score interval of a share; it has a width even at 0 and 1.
-
-    Wilson 1927, "Probable inference, the law of succession, and statistical inference".
-    """
-    if n <= 0:
-        return Interval(low=0.0, high=1.0)
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share = successes / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * sqrt(max(share * (1 - share) / n + z * z / (4 * n * n), 0.0))
-    # exact at the ends, where rounding would leave 0.9999999999999999
-    low = 0.0 if successes <= 0 else middle - half
-    return Interval(low=low, high=1.0 if successes >= n else middle + half)
 
 
 def score_interval(
@@ -52,7 +25,8 @@ def score_interval(
 ) -> Interval:
     """The interval of one model that was chosen without looking at these pictures.
 
-    Accuracy without groups has a Wilson interval, everything else a stratified, grouped BCa bootstrap.
+    Accuracy without groups has a Wilson interval, everything else a stratified, grouped BCa bootstrap, no narrower than
+    what its classes' counts say.
 
     Args:
         metric: As in `score`.
@@ -78,7 +52,7 @@ def outcomes_interval(metric: str, outcomes: Outcomes, *, groups: Groups | None,
     drawn = bootstrap_weights(outcomes.labels, groups=groups, repeats=repeats, rng=rng)
     left_out = leave_out_weights(outcomes.labels, groups=groups, blocks=JACKKNIFE_BLOCKS)
     interval = bca(score, _scores(metric, outcomes, drawn), _scores(metric, outcomes, left_out))
-    return no_narrower_than_wilson(metric, interval, score, n)
+    return within_ends(metric, no_narrower_than_counts(metric, interval, score, outcomes))
 
 
 def bca(score: float, samples: Floats, left_out: Floats, *, confidence: float = CONFIDENCE) -> Interval:
@@ -106,25 +80,6 @@ def bca(score: float, samples: Floats, left_out: Floats, *, confidence: float = 
         return normal.cdf(bias + z / (1 - acceleration * z))
 
     low, high = np.quantile(samples, [corrected((1 - confidence) / 2), corrected((1 + confidence) / 2)])
-    return Interval(low=float(low), high=float(high))
-
-
-def no_narrower_than_wilson(metric: str, interval: Interval, score: float, n: int) -> Interval:
-    """Widen a resampled interval of a share to Wilson's.
-
-    Resampling pictures that are all right gives 1.0 every time, and an interval without width; that n of n
-    were right does not promise that.
-    """
-    if metric not in SHARES:
-        return interval
-    least = wilson(min(max(score, 0.0), 1.0) * n, n)
-    return Interval(low=min(interval.low, least.low), high=max(interval.high, least.high))
-
-
-def within_ends(metric: str, interval: Interval) -> Interval:
-    """Cut an interval at the ends of its metric: a share's are 0 and 1, a negated log loss stops at 0."""
-    least, most = (0.0, 1.0) if metric in SHARES else (-np.inf, 0.0)
-    low, high = np.clip([interval.low, interval.high], least, most)
     return Interval(low=float(low), high=float(high))
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tlsearch.stats.calibration import tempered
-from tlsearch.stats.intervals import Interval
 from tlsearch.stats.metrics import Floats, Groups, Integers, Outcomes, Predictions, plain_scores, weighted_scores
 from tlsearch.stats.resampling import bootstrap_weights
 from tlsearch.stats.ridge import Probed, one_hot
+from tlsearch.stats.shares import Interval
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 HALF, ALL = SHARES.index(0.5), SHARES.index(1.0)

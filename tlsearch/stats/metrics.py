@@ -66,9 +66,9 @@ class Outcomes:
         seen = self.predicted >= 0
         return None if seen.all() else seen.T.astype(np.float32)
 
-    def only(self, model: int) -> "Outcomes":
-        """Those of one model."""
-        return replace(self, predicted=self.predicted[[model]], loss=self.loss[[model]])
+    def only(self, *models: int) -> "Outcomes":
+        """Those of some of the models."""
+        return replace(self, predicted=self.predicted[list(models)], loss=self.loss[list(models)])
 
     def seen(self, groups: Groups | None) -> tuple["Outcomes", Groups | None]:
         """Without the pictures that no model predicted, and the groups of the others; None where each is alone."""

@@ -27,18 +27,27 @@ What is left leans to the careful side: models of folds saw fewer pictures than 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import e, hypot, sqrt
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tlsearch.stats.intervals import CONFIDENCE, Interval, no_narrower_than_wilson, outcomes_interval, within_ends
-from tlsearch.stats.metrics import Floats, Groups, Integers, Outcomes, Predictions, plain_scores, weighted_scores
+from tlsearch.stats.floors import Floor, violations
+from tlsearch.stats.intervals import ROUNDING, outcomes_interval
+from tlsearch.stats.metrics import (
+    Floats,
+    Groups,
+    Integers,
+    Outcomes,
+    Predictions,
+    Weights,
+    plain_scores,
+    weighted_scores,
+)
 from tlsearch.stats.resampling import bootstrap_weights
+from tlsearch.stats.shares import CONFIDENCE, SIGMAS, Interval, no_narrower_than_counts, within_ends
 
 LEFT_OUT = 1 / e  # the share of pictures that a bootstrap sample leaves out
 NARROWED = sqrt(LEFT_OUT / (1 - LEFT_OUT))  # from the spread of scores on what is left out to that on all pictures
-SIGMAS = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,17 +113,22 @@ def bbc_cv(
     metric: str,
     *,
     again: Mapping[int, float] | None = None,
+    floors: Sequence[Floor] = (),
     groups: Groups | None = None,
     repeats: int = 1000,
     seed: int = 0,
 ) -> SelectionEstimate:
     """Estimate the winner's score with the selection bootstrapped.
 
+    The winner has the best score among those that miss the floors least, in each sample anew: that a configuration
+    keeps a floor may be luck as well.
+
     Args:
         predictions: `(T, n, C)` out-of-fold log-probabilities of every configuration that could have won.
         labels: `(n,)`.
         metric: As in `score`.
         again: Scores with other folds and seeds, by index into `predictions`, of those that were scored again.
+        floors: What single classes must reach.
         groups: `(n,)`, of pictures that belong together: whole groups are drawn and left out.
         repeats: Bootstrap samples.
         seed: Of the samples.
@@ -127,17 +141,18 @@ def bbc_cv(
     if n == 0:
         raise ValueError("no picture was predicted, so there is nothing to score")
     plain = plain_scores(metric, outcomes)  # (T,)
-    winner = int(np.nanargmax(plain))
+    winner = picked(metric, outcomes, floors=floors)
     naive = outcomes_interval(metric, outcomes.only(winner), groups=groups, repeats=repeats, seed=seed)
     rng = np.random.default_rng(seed)
-    drawn = selections(metric, outcomes, groups=groups, repeats=repeats, rng=rng)
+    drawn = selections(metric, outcomes, floors=floors, groups=groups, repeats=repeats, rng=rng)
     scores = np.concatenate([outside[np.arange(len(picked)), picked] for picked, outside in drawn])
-    centre, parts = centre_and_interval(scores, otherwise=float(plain[winner]))
+    middle, parts = centre_and_interval(scores, otherwise=float(plain[winner]))
+    centre = min(middle, float(plain[winner]))  # above it by the samples' own chance alone
     twice = again or {}
     score = _both(centre, twice.get(winner))
     noise = _noise([float(plain[index]) - value for index, value in twice.items()], otherwise=plain[winner] - centre)
-    interval = around(score, centre, parts, noise=noise)
-    interval = within_ends(metric, no_narrower_than_wilson(metric, interval, score, n))
+    interval = around(score, middle, parts, noise=noise)
+    interval = within_ends(metric, no_narrower_than_counts(metric, interval, score, outcomes.only(winner)))
     return SelectionEstimate(
         score=score,
         low=interval.low,
@@ -170,16 +185,21 @@ def selections(
     metric: str,
     outcomes: Outcomes,
     *,
+    floors: Sequence[Floor] = (),
     groups: Groups | None,
     repeats: int,
     rng: np.random.Generator,
     candidates: int | None = None,
 ) -> Iterator[tuple[Integers, Floats]]:
-    """Choose by plain best score in each bootstrap sample, and score all models on what the sample left out.
+    """Choose as a search does in each bootstrap sample, and score all models on what the sample left out.
+
+    A class that a sample left no picture out of, as the only group of a rare one, is scored on all its pictures: a
+    score without it would be of another task.
 
     Args:
         metric: As in `score`.
         outcomes: Of the T models.
+        floors: As in `bbc_cv`.
         groups: As in `bbc_cv`.
         repeats: Bootstrap samples.
         rng: Of the samples.
@@ -190,9 +210,14 @@ def selections(
         where none was.
     """
     for weights in bootstrap_weights(outcomes.labels, groups=groups, repeats=repeats, rng=rng):
-        inside = weighted_scores(metric, outcomes, weights)[:, :candidates]
-        outside = weighted_scores(metric, outcomes, (weights == 0).astype(np.float32))
-        yield np.where(np.isnan(inside), -np.inf, inside).argmax(axis=1), outside
+        outside = weighted_scores(metric, outcomes, _left_out(weights, outcomes.labels))
+        yield _picked(metric, outcomes, weights, floors, candidates), outside
+
+
+def picked(metric: str, outcomes: Outcomes, *, floors: Sequence[Floor] = (), candidates: int | None = None) -> int:
+    """Which of T models a search names where each picture counts once; arguments as in `selections`."""
+    once = np.ones((1, outcomes.labels.size), dtype=np.float32)
+    return int(_picked(metric, outcomes, once, floors, candidates)[0])
 
 
 def centre_and_interval(samples: Floats, *, otherwise: float) -> tuple[float, Interval]:
@@ -202,6 +227,29 @@ def centre_and_interval(samples: Floats, *, otherwise: float) -> tuple[float, In
         return otherwise, Interval(low=otherwise, high=otherwise)
     low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(known.mean()), Interval(low=float(low), high=float(high))
+
+
+def _picked(
+    metric: str, outcomes: Outcomes, weights: Weights, floors: Sequence[Floor], candidates: int | None = None
+) -> Integers:
+    """`(b,)`: the model with the best score among those that miss the floors least."""
+    scores: Floats = weighted_scores(metric, outcomes, weights)[:, :candidates]
+    scores = np.where(np.isnan(scores), -np.inf, scores)
+    if floors:
+        missed = violations(floors, outcomes, weights)[:, :candidates]
+        scores = np.where(missed <= missed.min(axis=1, keepdims=True) + ROUNDING, scores, -np.inf)
+    best: Integers = scores.argmax(axis=1)
+    return best
+
+
+def _left_out(weights: Weights, labels: Integers) -> Weights:
+    """`(b, n)`: 1 for the pictures that a sample left out, and for all of a class of which it left out none."""
+    left: Weights = (weights == 0).astype(np.float32)
+    for c in np.unique(labels):
+        members = np.flatnonzero(labels == c)
+        nothing = np.flatnonzero(~left[:, members].any(axis=1))
+        left[np.ix_(nothing, members)] = 1.0
+    return left
 
 
 def _both(one: float, again: float | None) -> float:
