@@ -1,7 +1,8 @@
 """A plugin file for `honesty.py`: feature sets drawn from a known law, and two networks that read them back.
 
-A world is drawn by its number: how many classes, how many pictures, how skewed, how hard, and whether pictures come in
-groups that share luck, as shots of one scene do. A picture is tiny, 8 x 8 pixels, and carries its features as a random
+A world is drawn by its number: how many classes, how many pictures, how skewed, how hard, how rare the rarest class is,
+whether pictures come in groups that share luck, as shots of one scene do, and whether they are scored in folds or in
+one part. A picture is tiny, 8 x 8 pixels, and carries its features as a random
 mixture in its pixels; a backbone is one fixed random projection of the pixels, so its pooled features are the world's.
 Fresh pictures follow the same law without end, in groups of their own: on them a model shows what it is worth.
 """
@@ -38,7 +39,8 @@ VALUES = SIDE_PX * SIDE_PX * 3
 GREY, CONTRAST = 128.0, 24.0  # a mixed feature of 0 and of 1 standard deviation, in pixel values
 GRAIN = 0.5  # of each pixel, as noise, in the same unit: no two pictures look alike, however few the features
 WIDTHS = {"projection_16": 16, "projection_48": 48}  # features of each backbone: the narrow one loses some
-FEWEST = 12  # pictures of a class, and a tenth of them in a group at most: folds need groups to deal
+FEW, FEWEST = 12, 5  # pictures of a class at least, and in one world of five: folds need some to deal
+ONE_PART = 0.2  # of worlds are scored in one part
 
 Labels = NDArray[np.int64]
 Pixels = NDArray[np.uint8]  # (n, 8, 8, 3)
@@ -56,6 +58,7 @@ class World:
         group_size: Of groups, on average; sizes are geometric, so most are small and some are large.
         shared: Share of the variance that all pictures of a group have in common.
         mixing: `(d, 192)`: from features to pixel values.
+        one_part: Whether pictures are scored in one part, and not in folds.
     """
 
     number: int
@@ -65,15 +68,17 @@ class World:
     group_size: float
     shared: float
     mixing: NDArray[np.float64]
+    one_part: bool
 
     @classmethod
     def of(cls, number: int) -> World:
         """Draw a world: 2 to 8 classes, 100 to 1500 pictures, the largest class up to 8 times the smallest."""
-        rng = np.random.default_rng([number, 0])
+        rng, scarce = np.random.default_rng([number, 0]), np.random.default_rng([number, 3])
         classes, directions = int(rng.integers(2, 9)), int(rng.integers(6, 25))
         pictures = np.exp(rng.uniform(np.log(100), np.log(1500)))
         share = rng.uniform(1, 8) ** -np.linspace(0, 1, classes)
-        counts = np.maximum(np.round(pictures * share / share.sum()), FEWEST).astype(int)
+        fewest = FEWEST if scarce.random() < 0.2 else FEW
+        counts = np.maximum(np.round(pictures * share / share.sum()), fewest).astype(int)
         apart = rng.uniform(1.5, 5.0)  # of two classes on average, in standard deviations
         upright = np.linalg.qr(rng.normal(size=(VALUES, directions)))[0].T
         return cls(
@@ -84,6 +89,7 @@ class World:
             group_size=float(rng.uniform(2, 8)),
             shared=float(rng.uniform(0.1, 0.5)),
             mixing=upright * np.sqrt(VALUES / directions),
+            one_part=bool(scarce.random() < ONE_PART),
         )
 
     def dataset(self) -> tuple[Pixels, Labels, Labels | None]:

@@ -15,25 +15,21 @@ import argparse
 import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, stdev
 
-from tlsearch.execution.inline import InlineExecutor
+from searches import search, side_by_side
 from tlsearch.final_files import SEALED, read_answers
 from tlsearch.holdout import final_folder, open_holdout
 from tlsearch.host import PluginHost
-from tlsearch.hubs import Hubs
-from tlsearch.progress import LiveState
-from tlsearch.runner import Places, run_study
 from tlsearch.stats import per_class
 from tlsearch.store.store import Store
 from tlsearch.study import load_study
 from tlsearch.training.recipe import Recipe
-from tlsearch.work import Workbench, WorkerContext
-from tlsearch.workbench import open_workbench
 
 HERE = Path(__file__).parent
 SEEDS, TRIALS, IMAGE_PX = 10, 20, 128
@@ -84,16 +80,6 @@ class Scored:
         return sum(share * recall for share, recall in zip(SKEW, self.recalls, strict=True))
 
 
-class Silent:
-    """An observer that says nothing."""
-
-    def progress(self, state: LiveState) -> None:
-        """Where the run stands."""
-
-    def notice(self, text: str) -> None:
-        """What a person must not miss."""
-
-
 def searched(folder: Path, cache: Path, *, seed: int, overrides: Sequence[str]) -> Scored:
     """Run one study to its end and open its holdout."""
     folder.mkdir(parents=True)
@@ -102,26 +88,16 @@ def searched(folder: Path, cache: Path, *, seed: int, overrides: Sequence[str]) 
     (folder / "study.toml").write_text(STUDY.format(seed=seed, trials=TRIALS, image_px=IMAGE_PX), encoding="utf-8")
     config = load_study(folder / "study.toml", overrides=overrides, host=host)
 
-    def inline(contexts: Sequence[WorkerContext]) -> InlineExecutor:
-        return InlineExecutor(bench(contexts), results=folder / "results")
-
     with Store.open(f"sqlite:///{folder / 'study.db'}") as store:
-        run_study(
-            config,
-            host=host,
-            store=store,
-            places=Places(folder=folder, cache=cache, plugins=(plugin,)),
-            hubs=Hubs(offline=True),
-            observer=Silent(),
-            make_executor=inline,
-        )
+        search(config, host=host, store=store, folder=folder, cache=cache, plugin=plugin)
         return _scored(store)
 
 
-def bench(contexts: Sequence[WorkerContext]) -> Workbench:
-    """The real workbench, in this process; on one thread, so that a seed gives the same bits again."""
-    (context,) = contexts
-    return open_workbench(replace(context, threads=1))
+def searched_both(scratch: Path, seed: int) -> tuple[Scored, Scored]:
+    """The default and the search for accuracy on one deal; two of them run side by side, on one core each."""
+    folder, cache = scratch / f"seed-{seed}", scratch / "cache"
+    ours = searched(folder / "default", cache, seed=seed, overrides=())
+    return ours, searched(folder / "accuracy", cache, seed=seed, overrides=PLAIN)
 
 
 def _scored(store: Store) -> Scored:
@@ -192,13 +168,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS, choices=range(1, SEEDS + 1), metavar="1-10")
     parser.add_argument("--to", type=Path, default=HERE / "results" / "imbalance.md", metavar="FILE")
     given = parser.parse_args()
-    pairs: list[tuple[Scored, Scored]] = []
     with tempfile.TemporaryDirectory(prefix="tlsearch-benchmark-") as scratch:
-        for seed in range(given.seeds):
-            folder, cache = Path(scratch) / f"seed-{seed}", Path(scratch) / "cache"
-            ours = searched(folder / "default", cache, seed=seed, overrides=())
-            pairs.append((ours, searched(folder / "accuracy", cache, seed=seed, overrides=PLAIN)))
-            print(table(pairs), flush=True)
+        pairs = side_by_side(partial(searched_both, Path(scratch)), range(given.seeds), workers=2, said="seeds")
+    print(table(pairs))
     if given.seeds == SEEDS:
         write_results(pairs, given.to)
         raise SystemExit(gained(pairs)[1] <= 0)

@@ -30,6 +30,8 @@ def test_worlds_differ_as_promised_and_repeat_themselves() -> None:
     assert min(sum(one.counts) for one in drawn) >= 95
     assert max(sum(one.counts) for one in drawn) <= 1600
     assert max(max(one.counts) / min(one.counts) for one in drawn) > 5
+    assert {one.one_part for one in drawn} == {True, False}
+    assert 5 <= min(min(one.counts) for one in drawn) < 12
     pixels, labels, groups = drawn[0].dataset()
     again, *_ = world.of(0).dataset()
     assert np.array_equal(pixels, again)

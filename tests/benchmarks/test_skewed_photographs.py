@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from scipy.stats import t, ttest_1samp
 
+import imbalance
 from tlsearch import Dataset
 from tlsearch.host import PluginHost
-from tlsearch.plugin_sources import load_file
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -36,17 +36,15 @@ def test_a_draw_is_the_same_again_and_another_one_is_another(tmp_path: Path) -> 
 
 
 def test_an_interval_over_seeds_is_students() -> None:
-    benchmark = load_file(BENCHMARKS / "imbalance.py").namespace
     values = [0.07, 0.11, 0.05, 0.09, 0.12, 0.08, 0.1, 0.06, 0.09, 0.07]
     expected = ttest_1samp(values, 0.0).confidence_interval(0.95)
-    value, low, high = benchmark.interval(values)
+    value, low, high = imbalance.interval(values)
     assert value == pytest.approx(0.084)
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-5)
-    assert {n: pytest.approx(t.ppf(0.975, n), abs=1e-3) for n in benchmark.T_95} == benchmark.T_95
+    assert {n: pytest.approx(t.ppf(0.975, n), abs=1e-3) for n in imbalance.T_95} == imbalance.T_95
 
 
 def test_accuracy_is_that_of_the_world_that_was_learned_from() -> None:
-    scored = load_file(BENCHMARKS / "imbalance.py").namespace.Scored
-    one = scored(recalls=(0.88, 0.66), imbalance="none")
+    one = imbalance.Scored(recalls=(0.88, 0.66), imbalance="none")
     assert one.balanced == pytest.approx(0.77)
     assert one.plain == pytest.approx(0.86)
