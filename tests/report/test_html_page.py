@@ -121,7 +121,8 @@ def test_a_cell_has_at_most_24_pictures_with_their_names(tmp_path: Path) -> None
 @pytest.mark.parametrize("trials", [24, 500])
 def test_the_page_stays_below_8_mb_however_many_pictures_and_trials_were_stored(trials: int, tmp_path: Path) -> None:
     large = base64.b64encode(base64.b64decode(PageStudy().picture) + bytes(12_000)).decode("ascii")
-    html = written(PageStudy(n=240, picture=large, trials=trials), tmp_path)
+    study = PageStudy(n=240, picture=large, trials=trials, backbone="a network with a long name " * 5)
+    html = written(study, tmp_path)
     assert 7_000_000 < len(html.encode()) < MEGABYTES
     assert data_of(built(html))["cells"]  # and the cells got some of the room
 

@@ -1,6 +1,7 @@
 """The report on a terminal: wide and narrow, coloured and not, with names that mean harm."""
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -246,3 +247,13 @@ def test_parameters_are_told_in_words(finished: Records) -> None:
     assert "stages trained 52 %" in mattered
     assert " mlp: hidden 20 %" in mattered
     assert "unfrozen 52 %" not in text
+
+
+@pytest.mark.parametrize(("reached", "above"), [(0.5, False), (0.999, True)])
+def test_a_learning_curve_is_not_taken_for_the_winners(finished: Records, reached: float, above: bool) -> None:
+    curve = {"images": [9, 18], "score": [0.4, reached], "low": [0.3, 0.4], "high": [0.5, 1.0], "per_class": {}}
+    check = {"network": "lite", "images": 120, "label_errors": [], "learning": {**curve, "says": "It rises."}}
+    finished.files["data_check"] = json.dumps(check)
+    text = flat(shown(finished))
+    assert "another, quicker classifier than the winner: read how its score rises" in text
+    assert ("it even reaches 99.9 %, more than can be expected of the winner" in text) == above
