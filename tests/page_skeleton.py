@@ -14,7 +14,7 @@ from tlsearch.store import Store
 
 
 class Skeleton(HTMLParser):
-    """Elements with the names of their attributes, and the texts."""
+    """Elements with the names of their attributes, and the texts; where a name may break is none of it."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -22,9 +22,13 @@ class Skeleton(HTMLParser):
         self.values: list[tuple[str, str]] = []
         self.texts: list[str] = []
         self.inside: list[str] = []
+        self.broken = False
         self.scripts: list[tuple[dict[str, str | None], str]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "wbr" and not attrs:
+            self.broken = True
+            return
         self.elements.append((tag, tuple(name for name, _ in attrs)))
         self.values += [(name, value or "") for name, value in attrs]
         if tag == "script":
@@ -38,7 +42,8 @@ class Skeleton(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self.inside:
-            self.texts.append(data)
+            self.texts.append(self.texts.pop() + data if self.broken else data)
+            self.broken = False
         elif self.inside[-1] == "script":
             attributes, text = self.scripts[-1]
             self.scripts[-1] = (attributes, text + data)

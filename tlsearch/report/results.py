@@ -200,7 +200,8 @@ def remarks(summary: Summary, words: Words) -> list[Text]:
     if estimate is not None:
         flattered = f"The search flattered itself by {words.size(estimate.optimism)}"
         if summary.data.folds == 1:  # its second score is of another part
-            flattered = f"The search, and the luck of its one part, flattered it by {words.size(estimate.optimism)}"
+            lucky = "The search, and the luck of its one part, flattered the best score"
+            flattered = f"{lucky} by {words.size(estimate.optimism)}"
         if estimate.optimism <= 0:
             flattered = "The search did not flatter itself"
         said.append(words.text(f"{flattered}, judged on {plural(estimate.n, 'picture')}.", "dim"))

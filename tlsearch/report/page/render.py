@@ -72,6 +72,7 @@ def page(material: Material) -> str:
         lstrip_blocks=True,
     )
     environment.filters["tight"] = _tight
+    environment.filters["path"] = _path
     return environment.get_template("page.html.j2").render(
         **_front(material, desk.words),
         generator=GENERATOR,
@@ -173,6 +174,11 @@ def _plotly() -> str:
 def _tight(text: str) -> str:
     """A sentence whose numbers keep their units and thousands on one line."""
     return re.sub(r"(?<=\d) (?=%|\d{3}(?!\d)|points|s\b|min\b|h\b)", "\N{NO-BREAK SPACE}", text)
+
+
+def _path(file: str) -> Markup:
+    """A file's name that breaks behind its folders, where it must."""
+    return Markup("/<wbr>").join(safe(file, keep_lines=True).split("/"))
 
 
 def _harmless_text(value: Any) -> Any:

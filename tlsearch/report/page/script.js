@@ -171,7 +171,10 @@ function framed([uri, file, note]) {
   image.title = file;
   if (uri) Object.assign(image, { src: uri, alt: file });
   const caption = element("figcaption");
-  caption.append(element("span", note), element("span", file, "file"));
+  const name = element("span", "", "file");
+  const folders = file.split("/");
+  name.append(...folders.flatMap((part, at) => (at < folders.length - 1 ? [`${part}/`, element("wbr")] : [part])));
+  caption.append(element("span", note), name);
   figure.append(image, caption);
   item.append(figure);
   return item;
