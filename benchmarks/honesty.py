@@ -148,9 +148,10 @@ def write_results(tables: Sequence[str], command: str, seconds: Sequence[float],
     text = "\n\n".join(
         [
             "# Do the intervals hold?",
-            f"{datetime.now(UTC):%Y-%m-%d}; Python {platform.python_version()}, {versions}. Command: `{command}`;\n"
-            f"{np.mean(seconds):.1f} s a search. What is measured stands at the top of `honesty.py`. Behind each\n"
-            "share stands what so many searches can say of it (95 %).",
+            f"{datetime.now(UTC):%Y-%m-%d}; Python {platform.python_version()}, {versions}.\n"
+            f"Command: `{command}`; {np.mean(seconds):.1f} s a search.\n"
+            "What is measured stands at the top of `honesty.py`. Behind each share stands what so many searches can\n"
+            "say of it (95 %).",
             *tables,
         ]
     )

@@ -17,7 +17,7 @@ class Held:
         groups: "none", "within" a class or "across" classes.
         one_part: Whether one part was scored, and not all folds.
         rarest: Pictures of the smallest class.
-        pictures: That were searched on.
+        pictures: That were scored.
         expected: What the report expects of the final model.
         interval: Its interval.
         naive: The best score while searching.
@@ -70,9 +70,9 @@ def held_table(found: Sequence[Held]) -> str:
         "scored in folds": lambda one: not one.one_part,
         "scored in one part": lambda one: one.one_part,
         "a class of under 12 pictures": lambda one: one.rarest < 12,
-        "under 250 pictures": lambda one: one.pictures < 250,
-        "250 to 700": lambda one: 250 <= one.pictures < 700,
-        "700 and more": lambda one: one.pictures >= 700,
+        "under 250 pictures scored": lambda one: one.pictures < 250,
+        "250 to 700 scored": lambda one: 250 <= one.pictures < 700,
+        "700 and more scored": lambda one: one.pictures >= 700,
     }
     lines = [
         "| searches | how many | corrected interval holds the truth | naive interval holds it "

@@ -29,8 +29,9 @@ from tlsearch.paths import cache_root
 from tlsearch.runner import Places
 from tlsearch.runner.checking import check_job
 from tlsearch.runner.chosen import choose_backbones, kept_px
+from tlsearch.runner.looking import look_at
 from tlsearch.runner.setup import load_dataset
-from tlsearch.runner.survey import check_context, look_at
+from tlsearch.runner.survey import check_context
 from tlsearch.stats import wilson
 from tlsearch.stats.labels import suspicion_order
 from tlsearch.study import check_study

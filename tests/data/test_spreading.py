@@ -57,7 +57,7 @@ def test_a_deal_that_lacks_nothing_stays_as_it_is() -> None:
     assert spread(members, before, 2) == before
 
 
-def test_groups_of_one_class_are_never_moved() -> None:
+def test_a_class_of_fewer_groups_than_parts_is_left_alone() -> None:
     members = {"v": [0], "w": [0], "x": [1], "y": [1]}
     before = {"v": 0, "w": 1, "x": 2, "y": 1}
     assert spread(members, before, 3) == before, "two groups are too few for three parts, however they are dealt"

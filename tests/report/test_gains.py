@@ -8,6 +8,7 @@ from tlsearch.records import ConfirmationRecord, TrialKind
 from tlsearch.report.gains import baselines, frozen_linear
 from tlsearch.report.values import Best
 from tlsearch.report.verdict import best
+from tlsearch.stats import difference
 
 
 def searched(records: Any, *, fall: float, baseline_fall: float | None) -> Best:
@@ -69,3 +70,20 @@ def test_a_gain_knows_nothing_of_trials_that_ended_after_the_choice(records: Any
     records.tell("told", trial=late, state="completed", score=records.trials[late].score)
     (after,) = baselines(records.evidence(), named)
     assert after == before
+
+
+def test_a_cheaper_one_than_the_best_is_as_unsure_as_its_own_answers_are(records: Any) -> None:
+    for skill in (5.0, 5.0):
+        records.add(skill=skill)
+    first, second = sorted((0, 1), key=lambda number: records.trials[number].score)
+    parted = (records.predictions[0].argmax(axis=1) != records.predictions[1].argmax(axis=1)).mean()
+    assert parted > 0.05
+    records.choose(first)
+    evidence = records.evidence()
+    one = frozen_linear(evidence, best(evidence))
+    assert one is not None
+    assert one.entry.trial == second
+    assert one.gain is not None
+    assert one.gain.verdict == "cannot be told apart"
+    own = difference(records.predictions[first], records.predictions[second], records.labels, records.metric)
+    assert one.gain.high - one.gain.low >= own.high - own.low

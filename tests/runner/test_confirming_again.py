@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from runner_world import MakeWorld, World, one_thread
 
 from tlsearch.execution.inline import InlineExecutor
-from tlsearch.records import ConfirmationRecord, EpochRecord, FailureReason, TrialState
+from tlsearch.records import ConfirmationRecord, EpochRecord, FailureReason, TrialKind, TrialState
 from tlsearch.report.load import load_summary
 from tlsearch.runner.story import MakeExecutor
 from tlsearch.work import Job, JobKind, Progress, RowResult, Workbench, WorkerContext
@@ -72,3 +72,16 @@ def test_a_confirmation_that_took_too_long_is_told_and_tried_again_until_it_has_
         summary = load_summary(store, "tiny")
     assert summary.failures == ()
     assert world.run(*SMALL).was_complete
+
+
+def test_a_baseline_that_could_not_be_scored_again_is_tried_again_as_well(make_world: MakeWorld) -> None:
+    world, seen = make_world(), []
+    world.run(*SMALL[:2], make_executor=too_slow(world, 0, seen))
+    assert world.trials()[0].kind is TrialKind.BASELINE
+    assert 0 in seen
+    assert confirmations(world)[0].score is None
+    seen.clear()
+    assert not world.run(*SMALL[:2], make_executor=too_slow(world, None, seen)).was_complete
+    assert seen == [0]
+    assert confirmations(world)[0].score is not None
+    assert world.run(*SMALL[:2]).was_complete

@@ -92,7 +92,7 @@ def choose_sides(pictures: Labelled, config: DataTable, *, seed: int, repeats: i
     development = tuple(sorted(train + val))
     ready = tuple(0 if index in scored else -1 for index in development)
     share = len(val) / len(development)
-    dealt = _folds(pictures, development, 1, repeats, seed, one_part=share)
+    dealt = _folds(pictures, development, 1, repeats, seed, one_part=share, first=1)  # its own sides are the first
     return Sides(development=development, holdout=tuple(holdout), folds=(ready, *dealt[1:]))
 
 
@@ -120,9 +120,16 @@ def _dealt(
 
 
 def _folds(
-    pictures: Labelled, indices: Sequence[int], folds: int, repeats: int, seed: int, *, one_part: float = ONE_PART
+    pictures: Labelled,
+    indices: Sequence[int],
+    folds: int,
+    repeats: int,
+    seed: int,
+    *,
+    one_part: float = ONE_PART,
+    first: int = 0,
 ) -> tuple[tuple[int, ...], ...]:
-    """What `fold_partitions` says of some pictures.
+    """What `fold_partitions` says of some pictures; those before the `first` are not used, and may lack a class.
 
     Raises:
         DataError: Where a fold would have no picture of a class to score, or none to train on.
@@ -130,7 +137,7 @@ def _folds(
     labels, keys = pictures.of(indices)
     partitions = fold_partitions(labels, keys, folds, repeats, seed, one_part=one_part)
     sides = (-1, 0) if folds == 1 else range(folds)  # a class on all of them is scored and trained on in every fold
-    there = [set(zip(labels, partition, strict=True)) for partition in partitions]
+    there = [set(zip(labels, partition, strict=True)) for partition in partitions[first:]]
     lacking = [
         f"'{name}'"
         for label, name in enumerate(pictures.classes)

@@ -28,7 +28,7 @@ class Evidence:
     Args:
         study: With the context that the runner stored.
         trials: Every trial, by number.
-        confirmations: Of the top trials.
+        confirmations: Of the top trials and the baselines.
         events: In order.
         predictions: Out-of-fold log-probabilities `(n, C)` by trial; read one by one, so it may load them lazily.
         files: Small JSON texts that the run stored, by name.

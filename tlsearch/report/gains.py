@@ -6,7 +6,7 @@ from tlsearch.records import TrialKind, TrialRecord, TrialState
 from tlsearch.report.entries import entry, unfrozen
 from tlsearch.report.evidence import Evidence
 from tlsearch.report.values import Baseline, Best
-from tlsearch.stats import Difference, selection_differences
+from tlsearch.stats import Difference, difference, selection_differences
 from tlsearch.stats.floors import floors_of
 
 TWICE, ONCE = 1.0, 2.0  # variances of a score over folds and seeds in a gain: of two means of two scores, of two scores
@@ -60,16 +60,21 @@ def _of_the_named(evidence: Evidence, best: Best, reference: TrialRecord, gain: 
     """From the gain of the bootstrapped winner to that of the named configuration, with what folds and seeds add.
 
     Where both were scored again, the difference of those scores is a second measurement: each partition's own luck is
-    on both sides of it, whether it holds the same pictures (folds) or others (one part).
+    on both sides of it, whether it holds the same pictures (folds) or others (one part). The interval is no narrower
+    than that of the named one and the reference themselves: the winner may answer more like the reference than it does.
     """
     assert best.estimate is not None, "only a choice names a configuration"
     assert best.entry.score is not None, "a chosen trial has a score"
     bootstrapped = best.estimate.bootstrapped
     first = gain.value - (bootstrapped - min(bootstrapped, best.entry.score))
+    mine, other = (evidence.predictions[number] for number in (best.entry.trial, reference.number))
+    gain = gain.no_narrower(difference(mine, other, evidence.labels, evidence.metric, groups=evidence.groups))
     again, of_reference = (_again(evidence, number) for number in (best.entry.trial, reference.number))
     if again is None or of_reference is None:
-        return gain.moved(first).with_noise(best.estimate.noise * ONCE**0.5)
-    return gain.moved((first + again - of_reference) / 2).with_noise(best.estimate.noise * TWICE**0.5)
+        found = gain.moved(first).with_noise(best.estimate.noise * ONCE**0.5)
+    else:
+        found = gain.moved((first + again - of_reference) / 2).with_noise(best.estimate.noise * TWICE**0.5)
+    return found.within_ends(evidence.metric)
 
 
 def _again(evidence: Evidence, trial: int) -> float | None:

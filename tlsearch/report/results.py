@@ -99,6 +99,8 @@ def baselines(summary: Summary, words: Words, width: int) -> RenderableType | No
         found.add_row(name, *scored, *_gain(one, words))
     unit = "points" if words.is_share else "log loss saved"
     note = f"Gains are in {unit}, with the luck of picking the best taken out."
+    if summary.best is None or not summary.best.chosen:
+        note += " What other folds and seeds change is known at the end of the run."
     return section("Against the baselines", found, Text(note, style="dim"))
 
 

@@ -1,30 +1,24 @@
 """Budget: whether a study may ask for more, and whether anything of it is left to do."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tlsearch.final_files import is_sound
-from tlsearch.records import Event, TrialKind, TrialRecord, TrialState
+from tlsearch.records import Event, TrialRecord, TrialState
+from tlsearch.runner.confirming import best_completed, confirmed, to_confirm
 from tlsearch.runner.floors import Keeping
 from tlsearch.runner.setup import Setup
 from tlsearch.search.baselines import missing_baselines
 from tlsearch.store.store import Store
 
-CONFIRMED = 5  # of the best are scored again
 TRUTH_RESERVE_S = 30.0  # for scoring the final model on fresh pictures
-
-
-def best_completed(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The best searched trials that completed, best first: as many as are confirmed."""
-    done = [record for record in records if record.counted and record.state is TrialState.COMPLETED]
-    scored = [record for record in done if record.score is not None]
-    return sorted(scored, key=lambda record: (-(record.score or 0.0), record.number))[:CONFIRMED]
 
 
 def out_of_time(
     records: Sequence[TrialRecord],
     *,
     competing: Sequence[TrialRecord],
+    scored_again: Collection[int] = (),
     used_s: float,
     limit_s: float | None,
     truth: bool,
@@ -34,6 +28,7 @@ def out_of_time(
     Args:
         records: All trials so far; what they took tells what the rest will take.
         competing: Those of them that may be named best.
+        scored_again: Trials that were confirmed by an earlier run.
         used_s: By all runs so far.
         limit_s: The budget; None never ends.
         truth: Whether the final model is scored on fresh pictures as well.
@@ -42,10 +37,10 @@ def out_of_time(
         return False
     done = [record for record in records if record.state is TrialState.COMPLETED and record.score is not None]
     top = [refit_seconds(record) for record in best_completed(competing)]
-    baselines = [refit_seconds(record) for record in done if record.kind is TrialKind.BASELINE]  # confirmed as well
+    again = [refit_seconds(one) for one in to_confirm(records, competing) if one.number not in scored_again]
     slowest = max((record.seconds for record in done), default=0.0)  # one more trial may be as slow
     final_fit = explaining = max(top, default=0.0)
-    closing = sum(top) + sum(baselines) + final_fit + explaining + (TRUTH_RESERVE_S if truth else 0.0)
+    closing = sum(again) + final_fit + explaining + (TRUTH_RESERVE_S if truth else 0.0)
     return used_s + closing + slowest > limit_s
 
 
@@ -58,7 +53,7 @@ def why_complete(setup: Setup, store: Store) -> str | None:
     """Why the study's last run ended, where nothing is left to do; else None.
 
     Nothing is left where all trials ended, the last choice was made after the last result, its final model is whole on
-    the disk, every baseline was run as it is written now, none of the best could not be confirmed, and the budget is
+    the disk, every baseline was run as it is written now, all that is scored again was, and the budget is
     used up or the one that was used up before.
     """
     name = setup.record.name
@@ -81,11 +76,10 @@ def was_stopped(events: Sequence[Event]) -> bool:
 
 
 def _unconfirmed(setup: Setup, store: Store, records: Sequence[TrialRecord]) -> bool:
-    """Whether one of the best could not be scored again: it may be named once it can."""
-    name = setup.record.name
-    failed = {one.trial for one in store.confirmations(name) if one.score is None}
+    """Whether one of the best, or a baseline, has yet to be scored again."""
     competing = Keeping(setup.floors, store=store, study=setup.record).admitted(records)
-    return any(record.number in failed for record in best_completed(competing))
+    done = confirmed(store, setup.record.name)
+    return any(record.number not in done for record in to_confirm(records, competing))
 
 
 def _chosen(events: Sequence[Event]) -> bool:

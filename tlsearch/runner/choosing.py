@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 
 from tlsearch.errors import NothingCompletedError
 from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
-from tlsearch.runner.budget import CONFIRMED
+from tlsearch.runner.confirming import CONFIRMING_REPEAT, best_completed
 from tlsearch.runner.floors import Keeping
 from tlsearch.runner.setup import Setup
 from tlsearch.stats import Calibration, Candidate, bbc_cv, calibrate, cannot_tell_apart, choose
 from tlsearch.stats.floors import unkept
 from tlsearch.store.store import Store
 
-CONFIRMING_REPEAT = 1
 RANKED = (TrialKind.STARTUP, TrialKind.SEARCH)
 
 
@@ -35,11 +34,10 @@ def top_trials(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     Raises:
         NothingCompletedError: Where there is none.
     """
-    ranked = [record for record in records if record.kind in RANKED]
-    done = [r for r in ranked if r.state is TrialState.COMPLETED and r.score is not None]
-    if not done:
-        raise _nothing_completed(ranked)
-    return sorted(done, key=lambda record: (-(record.score or 0.0), record.number))[:CONFIRMED]
+    best = best_completed(records)
+    if not best:
+        raise _nothing_completed([record for record in records if record.kind in RANKED])
+    return best
 
 
 def choose_best(setup: Setup, store: Store) -> Choice:

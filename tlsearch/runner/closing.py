@@ -7,7 +7,8 @@ from pathlib import Path
 from tlsearch.errors import TlsearchError
 from tlsearch.final_files import is_sound
 from tlsearch.records import FailureReason, TrialKind, TrialRecord, TrialState
-from tlsearch.runner.choosing import CONFIRMING_REPEAT, top_trials
+from tlsearch.runner.choosing import top_trials
+from tlsearch.runner.confirming import CONFIRMING_REPEAT, confirmed, to_confirm
 from tlsearch.runner.dispatch import Dispatcher, job_id
 from tlsearch.runner.floors import Keeping
 from tlsearch.runner.journal import Journal
@@ -46,17 +47,18 @@ class Closing:
         self._store, self._journal, self._dispatcher, self._notice = store, journal, dispatcher, notice
 
     def confirm(self) -> None:
-        """Score the top again, with other folds and seeds; what was confirmed before is not repeated.
+        """Score the best and the baselines again; what was confirmed before is not repeated.
 
-        So are the baselines, for a gain over one that was scored once would keep the luck of its folds and seeds. What
-        fails is told, and tried again by the next run.
+        What fails is told, and tried again by the next run.
+
+        Raises:
+            NothingCompletedError: Where there is nothing to confirm.
         """
-        repeated = [one for one in self._store.confirmations(self._study) if one.repeat == CONFIRMING_REPEAT]
-        known = {one.trial for one in repeated if one.score is not None}
-        keeping = Keeping(self._setup.floors, store=self._store, study=self._setup.record)
         records = self._store.trials(self._study)
-        beaten = [r for r in records if r.kind is TrialKind.BASELINE and r.state is TrialState.COMPLETED]
-        for record in [*top_trials(keeping.admitted(records)), *beaten]:
+        competing = Keeping(self._setup.floors, store=self._store, study=self._setup.record).admitted(records)
+        top_trials(competing)
+        known = confirmed(self._store, self._study)
+        for record in to_confirm(records, competing):
             if record.number not in known:
                 self._confirm(record)
 

@@ -18,6 +18,7 @@ from tlsearch.runner.budget import out_of_time, was_stopped, why_complete
 from tlsearch.runner.checking import Checking
 from tlsearch.runner.choosing import choose_best
 from tlsearch.runner.closing import Closing
+from tlsearch.runner.confirming import confirmed
 from tlsearch.runner.dispatch import POLL_S, Dispatcher, Watcher
 from tlsearch.runner.floors import Keeping
 from tlsearch.runner.journal import Journal
@@ -230,7 +231,10 @@ class _Run:
         budget = self._setup.config.study.budget
         used, truth = self._journal.used_seconds, self._setup.dataset.fresh is not None
         competing = self._keeping.admitted(history)
-        if out_of_time(history, competing=competing, used_s=used, limit_s=budget.time_s, truth=truth):
+        done = confirmed(self._store, self._study) if budget.time_s is not None else frozenset()
+        if out_of_time(
+            history, competing=competing, scored_again=done, used_s=used, limit_s=budget.time_s, truth=truth
+        ):
             counted = sum(record.counted for record in history)
             self._notice(
                 f"the search ends after {counted} of {budget.trials} trials, {used:.0f} s of {budget.time_s:g} s: "

@@ -20,8 +20,6 @@ from tlsearch.runner.skew import answer_to_skew
 from tlsearch.study import StudyConfig
 from tlsearch.work import Progress, WorkerContext
 
-__all__ = ["check_context", "look_at", "survey"]
-
 
 def survey(
     config: StudyConfig,

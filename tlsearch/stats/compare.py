@@ -12,7 +12,7 @@ from tlsearch.stats.floors import Floor
 from tlsearch.stats.metrics import Floats, Groups, Outcomes, Predictions, plain_scores, weighted_scores
 from tlsearch.stats.resampling import bootstrap_weights
 from tlsearch.stats.selection import around, centre_and_interval, picked, selections
-from tlsearch.stats.shares import CONFIDENCE, SIGMAS, no_narrower_than_pairs
+from tlsearch.stats.shares import CONFIDENCE, SHARES, SIGMAS, no_narrower_than_pairs
 
 
 class Verdict(StrEnum):
@@ -42,6 +42,19 @@ class Difference:
         """The same interval around another value."""
         by = to - self.value
         return Difference(value=to, low=self.low + by, high=self.high + by)
+
+    def no_narrower(self, other: "Difference") -> "Difference":
+        """Widened to reach as far on both sides as another one reaches from its own value."""
+        below = max(self.value - self.low, other.value - other.low)
+        above = max(self.high - self.value, other.high - other.value)
+        return Difference(value=self.value, low=self.value - below, high=self.value + above)
+
+    def within_ends(self, metric: str) -> "Difference":
+        """Cut where two scores cannot differ by more; two log losses can differ by anything."""
+        if metric not in SHARES:
+            return self
+        value, low, high = (min(max(end, -1.0), 1.0) for end in (self.value, self.low, self.high))
+        return Difference(value=value, low=low, high=high)
 
     def with_noise(self, noise: float) -> "Difference":
         """Widened by an independent error of so much standard deviation, such as what folds and seeds add."""
@@ -88,7 +101,7 @@ def difference(
     value = float(plain[0] - plain[1])
     _, interval = centre_and_interval(drawn[:, 0] - drawn[:, 1], otherwise=value)
     interval = no_narrower_than_pairs(metric, interval, value, outcomes)
-    return Difference(value=value, low=interval.low, high=interval.high)
+    return Difference(value=value, low=interval.low, high=interval.high).within_ends(metric)
 
 
 def selection_differences(

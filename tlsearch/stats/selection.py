@@ -207,7 +207,7 @@ def selections(
 
     Yields:
         `(b,)` the chosen model of each sample, and `(b, T)` the scores on the pictures left out, NaN
-        where none was.
+        where a model predicted none of them.
     """
     for weights in bootstrap_weights(outcomes.labels, groups=groups, repeats=repeats, rng=rng):
         outside = weighted_scores(metric, outcomes, _left_out(weights, outcomes.labels))

@@ -237,7 +237,7 @@ class Store:
         return {row["trial"]: rows.prediction(row) for row in found}
 
     def confirmations(self, study: str) -> list[ConfirmationRecord]:
-        """What came of scoring the top trials again, by trial and repeat."""
+        """What came of scoring the best and the baselines again, by trial and repeat."""
         return [rows.confirmation_record(row) for row in self._all(study, confirmations)]
 
     def add_event(self, study: str, kind: str, data: Mapping[str, Json] | None = None) -> Event:
