@@ -78,3 +78,43 @@ def test_the_full_share_is_what_an_ordinary_cross_validation_gives() -> None:
     curve = learning_curve([probed], labels, 2, [deal], metric="accuracy")
     assert curve.scores[ALL] == pytest.approx(right / 120)
     assert score("accuracy", probed.log_probs, labels) == pytest.approx(curve.scores[ALL], abs=0.08)
+
+
+def skewed() -> tuple[NDArray, NDArray]:
+    features, labels = noisy(110, [3.5, 3.5])
+    return features[:121], labels[:121]  # 110 of one class and 11 of the other
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
+def test_a_rare_class_is_answered_where_classes_count_alike(metric: str) -> None:
+    plain, alike = curve_of(*skewed()), curve_of(*skewed(), metric=metric)
+    assert plain.recalls[1][ALL] < 0.1, "whoever always answers the large class is right nine times of ten"
+    assert alike.recalls[1][ALL] > alike.recalls[1][0] + 0.1
+    assert alike.recalls[1][ALL] > 0.4
+
+
+def test_where_classes_count_alike_every_fit_is_adjusted_by_what_it_learned_from() -> None:
+    features, labels = skewed()
+    deal = Deal(fold=np.arange(121) % 5, quarter=np.arange(121) // 5 % 4)
+    probed = probe(features, labels, 2)
+    x, recalled = probed.directions.coordinates, np.zeros(2)
+    for fold in range(5):
+        train, own = deal.fold != fold, deal.fold == fold
+        counts = np.bincount(labels[train])
+        means, shares = x[train].mean(axis=0), counts / counts.sum()
+        centred, wanted = x[train] - means, np.eye(2)[labels[train]]
+        weights = np.linalg.solve(
+            centred.T @ centred + probed.penalty * np.eye(x.shape[1]), centred.T @ (wanted - shares)
+        )
+        adjusted = ((x[own] - means) @ weights + shares) / probed.temperature - np.log(shares)
+        recalled += np.bincount(labels[own][adjusted.argmax(axis=1) == labels[own]], minlength=2)
+    curve = learning_curve([probed], labels, 2, [deal], metric="balanced_accuracy")
+    assert curve.scores[ALL] == pytest.approx(float(np.mean(recalled / np.bincount(labels))))
+
+
+def test_a_class_that_a_share_does_not_have_is_not_favoured_for_it() -> None:
+    features, labels = skewed()
+    deal = Deal(fold=np.arange(121) % 5, quarter=np.where(labels == 1, 3, np.arange(121) // 5 % 4))
+    curve = learning_curve([probe(features, labels, 2)], labels, 2, [deal], metric="balanced_accuracy")
+    assert [recall[HALF] for recall in curve.recalls] == [1.0, 0.0]
+    assert curve.recalls[1][ALL] > 0

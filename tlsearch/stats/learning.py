@@ -1,7 +1,9 @@
 """Learning curves: the same probe on a quarter, a half, three quarters and all of the pictures it may train on.
 
 They tell whether more pictures would help, and of which class (Cortes et al. 1993, "Learning curves: asymptotic values
-and rate of convergence"). The parts are nested, so that what a step adds is pictures and not another draw.
+and rate of convergence"). The parts are nested, so that what a step adds is pictures and not another draw. Where the
+metric counts classes alike, answers are adjusted by how many pictures of each class were learned from (Menon et al.
+2021, "Long-tail learning via logit adjustment"): a probe that always answers the large class would measure nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,7 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 HALF, ALL = SHARES.index(0.5), SHARES.index(1.0)
 RESAMPLES = 1000
 LOW, HIGH = 0.025, 0.975  # of resampled scores: 95 %
+CLASSES_ALIKE = ("balanced_accuracy", "macro_f1")  # metrics for which a rare class counts as much as a frequent one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,9 @@ def learning_curve(
         seed: Of the resamples.
     """
     truth = np.asarray(labels, dtype=np.int64)
-    answers = [list(_averaged(probes, truth, classes, deal)) for deal in deals]  # deals x shares of (n, C)
+    alike = metric in CLASSES_ALIKE
+    # deals x shares of (n, C)
+    answers = [list(_averaged(probes, truth, classes, deal, classes_alike=alike)) for deal in deals]
     outcomes = Outcomes.of([one[share] for share in range(len(SHARES)) for one in answers], truth)
     by_share = (len(SHARES), len(deals))
     scores = plain_scores(metric, outcomes).reshape(by_share).mean(axis=1)
@@ -97,10 +102,25 @@ def learning_curve(
     )
 
 
-def _averaged(probes: Sequence[Probed], labels: Integers, classes: int, deal: Deal) -> Iterator[Predictions]:
+def _averaged(
+    probes: Sequence[Probed], labels: Integers, classes: int, deal: Deal, *, classes_alike: bool
+) -> Iterator[Predictions]:
     """For each share `(n, C)` log-probabilities of pictures in folds that were not trained on."""
-    for each in zip(*(_answers(one, labels, classes, deal) for one in probes), strict=True):
-        yield np.logaddexp.reduce(np.stack(each)) - np.log(len(each))
+    for share, each in enumerate(zip(*(_answers(one, labels, classes, deal) for one in probes), strict=True)):
+        log_probs = np.logaddexp.reduce(np.stack(each)) - np.log(len(each))
+        if classes_alike:
+            log_probs = tempered(log_probs - _log_priors(labels, classes, deal, share), 1.0)
+        yield log_probs
+
+
+def _log_priors(labels: Integers, classes: int, deal: Deal, share: int) -> Floats:
+    """`(n, C)`: how frequent each class was among what answered a picture; 0 of a class that it never saw."""
+    used = deal.quarter <= share
+    of_fold = np.stack(
+        [np.bincount(labels[used & (deal.fold != fold)], minlength=classes) for fold in range(int(deal.fold.max()) + 1)]
+    )  # (folds, C)
+    total = np.maximum(of_fold.sum(axis=1, keepdims=True), 1)
+    return np.asarray(np.log(np.where(of_fold > 0, of_fold, total) / total)[deal.fold])
 
 
 def _answers(probed: Probed, labels: Integers, classes: int, deal: Deal) -> Iterator[Floats]:
