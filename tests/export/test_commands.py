@@ -199,3 +199,15 @@ def test_predict_loads_no_torch(bundle: Path, facts: StudyFacts) -> None:
     command = [sys.executable, "-c", code, "predict", str(bundle), str(facts.root / facts.development[0])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_floor_that_is_not_kept_goes_with_the_model(here: Path, facts: StudyFacts) -> None:
+    floor = {"floor": "min_recall.few", "wanted": 0.9, "reached": 1.0, "again": 0.0, "holds": True}
+    chosen = {"trial": 3, "estimate": ESTIMATE, "floors": [floor]}
+    url = keep(facts, [("final_fitted", {"trial": 3, "folder": str(facts.final)}), ("chosen", chosen)])
+    with Store.open(url, readonly=True) as store:
+        *_, note = study_facts(store, facts.name).notes
+    assert (
+        note
+        == "The floor min_recall.few = 0.9 was kept while searching, and not with other folds and seeds: 0.00 there."
+    )

@@ -6,6 +6,8 @@ import pytest
 
 from tlsearch.records import ConfirmationRecord, TrialKind
 from tlsearch.report.gains import baselines, frozen_linear
+from tlsearch.report.headline import headline
+from tlsearch.report.text import Words
 from tlsearch.report.values import Best
 from tlsearch.report.verdict import best
 from tlsearch.stats import difference
@@ -87,3 +89,12 @@ def test_a_cheaper_one_than_the_best_is_as_unsure_as_its_own_answers_are(records
     assert one.gain.verdict == "cannot be told apart"
     own = difference(records.predictions[first], records.predictions[second], records.labels, records.metric)
     assert one.gain.high - one.gain.low >= own.high - own.low
+
+
+def test_where_no_baseline_was_asked_for_the_headline_compares_with_the_best_frozen_network(records: Any) -> None:
+    for skill in (3.0, 6.0):
+        records.add(skill=skill, unfrozen=0 if skill < 4 else 2)
+    records.choose(1)
+    summary = records.summary()
+    _, compared = headline(summary, Words(metric=summary.metric))
+    assert compared.startswith("It is better than the best frozen network, linear head (trial 0) by")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tlsearch.stats.floors import Floor, floors_of, shortfalls, violation, violations
+from tlsearch.stats.floors import Floor, Reached, floors_of, not_again, shortfalls, violation, violations
 from tlsearch.stats.metrics import Outcomes
 
 CLASSES = ("cat", "big dog")
@@ -71,3 +71,13 @@ def test_violations_of_samples_are_those_of_the_pictures_in_them() -> None:
         for count in weights.astype(int)
     ]
     assert violations(floors, Outcomes.of(models, LABELS), weights) == pytest.approx(np.array(expected), abs=1e-6)
+
+
+def test_a_floor_that_is_kept_once_and_missed_when_scored_again_is_told_with_what_was_reached_there() -> None:
+    kept = Reached(floor="min_recall.cat", wanted=0.8, reached=0.85, again=0.82)
+    once = Reached(floor="min_recall.dog", wanted=0.9, reached=0.95, again=0.896)
+    missed = Reached(floor="min_precision.cat", wanted=0.9, reached=0.5, again=0.5)
+    assert not_again([kept]) == ""
+    said = "the floor min_recall.dog = 0.9 was kept while searching, and not with other folds and seeds: 0.89 there"
+    assert not_again([kept, once]) == said
+    assert not_again([missed]) == "", "what is missed at once is told as such"

@@ -9,6 +9,7 @@ from tlsearch.errors import NothingCompletedError, StoreError, TlsearchError
 from tlsearch.holdout import final_folder
 from tlsearch.records import Json, TrialRecord, TrialState
 from tlsearch.stats import Calibration, Interval, SelectionEstimate
+from tlsearch.stats.floors import Reached, doubt
 from tlsearch.store.store import Store
 
 
@@ -80,7 +81,7 @@ def study_facts(store: Store, name: str) -> StudyFacts:
         development_labels=tuple(context["labels"]),
         holdout=tuple(context["holdout_files"]),
         holdout_labels=tuple(context["holdout_labels"]),
-        notes=tuple(context["notes"]),
+        notes=(*context["notes"], *_floors(chosen.data)),
         license=context.get("license", ""),
         counted=sum(trial.counted for trial in trials),
         expected=_expected(chosen.data),
@@ -93,6 +94,12 @@ def _expected(chosen: Mapping[str, Json]) -> tuple[float, Interval] | None:
     if not chosen.get("estimate"):
         return None
     return SelectionEstimate(**chosen["estimate"]).lowered(float(chosen.get("handicap", 0.0)))
+
+
+def _floors(chosen: Mapping[str, Json]) -> list[str]:
+    """A sentence where the model's configuration does not keep what single classes must reach."""
+    said = doubt([Reached.from_json(one) for one in chosen.get("floors", ())])
+    return [f"{said[0].upper()}{said[1:]}."] if said else []
 
 
 def _calibration(chosen: Mapping[str, Json]) -> Calibration | None:

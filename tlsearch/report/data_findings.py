@@ -127,8 +127,8 @@ def how_to_read(learning: LearningCurve, words: Words, best: Best | None) -> lis
     if best.chosen and best.interval is not None and round(reached, 3) > round(best.interval.high, 3):  # as it reads
         said.append(
             f"Here it even reaches {words.score(reached)}, more than can be expected of the winner (95 % sure: "
-            f"{words.span(best.interval)}): so the search has not yet found what these networks can do. Give it more "
-            "trials, or each trial more epochs."
+            f"{words.span(best.interval)}): so the search may not yet have found what these networks can do. More "
+            "trials, or more epochs in each, could."
         )
     return said
 

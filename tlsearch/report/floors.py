@@ -9,7 +9,7 @@ from rich.text import Text
 from tlsearch.report.results import NARROW, section, table
 from tlsearch.report.text import NOTHING, Words
 from tlsearch.report.values import Summary
-from tlsearch.stats.floors import Reached, unkept
+from tlsearch.stats.floors import Reached, doubt
 
 
 class Standing(Enum):
@@ -54,8 +54,8 @@ def floors(summary: Summary, words: Words, width: int) -> RenderableType | None:
 
 
 def not_kept(summary: Summary) -> str:
-    """A sentence where no configuration keeps all floors, else ""."""
-    said = unkept(summary.floors)
+    """A sentence where what is named does not keep all floors, or did not when it was scored again; else ""."""
+    said = doubt(summary.floors)
     return f"{said[0].upper()}{said[1:]}." if said else ""
 
 

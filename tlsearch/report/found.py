@@ -101,7 +101,7 @@ def doubted(check: DataCheck) -> Told:
     return Told(
         title=plural(check.suspects, "label worth a second look", "labels worth a second look"),
         said=f"they look like another class to a classifier that never saw them{named}. Wrong labels stand out so, and "
-        "hard pictures too: look at the first, and stop where they turn out right",
+        "hard pictures too. Those whose own label is the least likely come first: stop where they turn out right",
     )
 
 

@@ -68,7 +68,9 @@ def _of_the_named(evidence: Evidence, best: Best, reference: TrialRecord, gain: 
     bootstrapped = best.estimate.bootstrapped
     first = gain.value - (bootstrapped - min(bootstrapped, best.entry.score))
     mine, other = (evidence.predictions[number] for number in (best.entry.trial, reference.number))
-    gain = gain.no_narrower(difference(mine, other, evidence.labels, evidence.metric, groups=evidence.groups))
+    gain = gain.no_narrower(
+        difference(mine, other, evidence.labels, evidence.metric, groups=evidence.groups, repeats=1000)
+    )
     again, of_reference = (_again(evidence, number) for number in (best.entry.trial, reference.number))
     if again is None or of_reference is None:
         found = gain.moved(first).with_noise(best.estimate.noise * ONCE**0.5)

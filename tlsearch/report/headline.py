@@ -70,14 +70,18 @@ def _begun(best: Best) -> str:
 
 
 def _by_how_much(summary: Summary, best: Best, words: Words) -> str:
-    others = [one for one in summary.baselines if one.entry.trial != best.entry.trial]
+    frozen = [] if summary.frozen_linear is None else [summary.frozen_linear]
+    others = [one for one in (*summary.baselines, *frozen) if one.entry.trial != best.entry.trial]
     if not others:
         return "There was no baseline to compare it with."
     return f"It {join([_against(one, words) for one in others])}."
 
 
 def _against(baseline: Baseline, words: Words) -> str:
-    name = f'"{words.name(baseline.entry.name)}"'
+    entry = baseline.entry
+    name = (
+        f'"{words.name(entry.name)}"' if entry.name else f"the best frozen network, linear head (trial {entry.trial})"
+    )
     gain = baseline.gain
     if gain is None:
         return f"cannot be compared with {name}, which {WHY_NOT[baseline.entry.state]}"

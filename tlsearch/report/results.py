@@ -161,7 +161,7 @@ def networks(summary: Summary, words: Words, width: int) -> RenderableType | Non
 
 def measurements(summary: Summary) -> list[Measurement]:
     """What was measured: while searching, corrected, on fresh drawings and on the holdout."""
-    rows = [] if summary.best is None else _of_the_search(summary.best)
+    rows = [] if summary.best is None else _of_the_search(summary.best, floors=bool(summary.floors))
     if (truth := summary.truth) is not None:
         label = f"truth: {number(truth.n)} fresh drawings"
         rows.append(Measurement(kind="fresh", label=label, score=truth.score, interval=truth.interval))
@@ -171,9 +171,10 @@ def measurements(summary: Summary) -> list[Measurement]:
     return rows
 
 
-def _of_the_search(best: Best) -> list[Measurement]:
+def _of_the_search(best: Best, *, floors: bool) -> list[Measurement]:
     """The plain best score, and where it was corrected what is left of it."""
-    while_searching, estimate, own = "best score while searching", best.estimate, best.entry
+    while_searching = f"best score {'within the floors, ' if floors else ''}while searching"
+    estimate, own = best.estimate, best.entry
     if estimate is None:
         if own.score is None or own.interval is None:
             return []

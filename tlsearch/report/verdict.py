@@ -32,7 +32,7 @@ def floors(evidence: Evidence) -> tuple[Reached, ...]:
     """What the chosen configuration reached of each floor; empty without floors, or before a run has chosen."""
     event = evidence.last("chosen")
     told = () if event is None else event.data.get("floors", ())
-    return tuple(Reached(**{key: value for key, value in one.items() if key != "holds"}) for one in told)
+    return tuple(Reached.from_json(one) for one in told)
 
 
 def truth(evidence: Evidence) -> Truth | None:

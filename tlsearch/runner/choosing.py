@@ -12,7 +12,7 @@ from tlsearch.runner.confirming import CONFIRMING_REPEAT, best_completed
 from tlsearch.runner.floors import Keeping
 from tlsearch.runner.setup import Setup
 from tlsearch.stats import Calibration, Candidate, bbc_cv, calibrate, cannot_tell_apart, choose
-from tlsearch.stats.floors import unkept
+from tlsearch.stats.floors import doubt
 from tlsearch.store.store import Store
 
 RANKED = (TrialKind.STARTUP, TrialKind.SEARCH)
@@ -25,7 +25,7 @@ class Choice:
     record: TrialRecord
     data: dict[str, Json]  # of the "chosen" event
     temperature: float  # of the final model
-    unkept: str  # where no configuration keeps all floors: which, and how near this one comes; else ""
+    unkept: str  # where its floors are not kept, or were not when it was scored again: which, and how near; else ""
 
 
 def top_trials(records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -69,7 +69,7 @@ def choose_best(setup: Setup, store: Store) -> Choice:
     winner = by_number[named.trial]
     calibration = _calibration(setup, everyone[winner.number])
     reached = keeping.reached(winner.number, everyone[winner.number], again)
-    missed = unkept(reached)
+    missed = doubt(reached)
     data = {
         "trial": winner.number,
         "reason": missed or _reason(winner, top, alike),

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -56,6 +56,11 @@ class Reached:
     wanted: float
     reached: float
     again: float | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Reached":
+        """As the event of a choice has it, where it stands beside whether it holds."""
+        return cls(**{key: value for key, value in data.items() if key != "holds"})
 
     @property
     def holds(self) -> bool:
@@ -123,6 +128,22 @@ def unkept(results: Sequence[Reached]) -> str:
     # rounded down: 0.796 would read as if it kept 0.8
     found = " and ".join(f"{math.floor(100 * result.reached) / 100:.2f}" for result in results)
     return f"no configuration keeps {wanted}{' at once' if len(results) > 1 else ''}; the nearest reaches {found}"
+
+
+def doubt(results: Sequence[Reached]) -> str:
+    """What must be said of a configuration that does not keep its floors, or did not when scored again; else ""."""
+    return unkept(results) or not_again(results)
+
+
+def not_again(results: Sequence[Reached]) -> str:
+    """Which floors were kept while searching and missed with other folds and seeds, in words; "" where none was."""
+    missed = [one for one in results if one.holds and one.again is not None and one.again < one.wanted]
+    if not missed:
+        return ""
+    wanted = " and ".join(f"{one.floor} = {one.wanted:g}" for one in missed)
+    found = " and ".join(f"{math.floor(100 * (one.again or 0.0)) / 100:.2f}" for one in missed)
+    the, were = ("the floors", "were") if len(missed) > 1 else ("the floor", "was")
+    return f"{the} {wanted} {were} kept while searching, and not with other folds and seeds: {found} there"
 
 
 def admitted(violations: Sequence[float], scores: Sequence[float]) -> list[int]:
