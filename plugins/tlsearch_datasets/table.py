@@ -42,21 +42,22 @@ class _Table:
     Args:
         file: As it was named.
         root: Of the pictures, without links.
-        faults: With their lines, in order.
+        faults: Numbers of lines, and what is wrong there.
     """
 
     file: Path
     root: Path
-    faults: list[str] = field(default_factory=list)
+    faults: list[tuple[int, str]] = field(default_factory=list)
 
     def fault(self, line: int, why: str) -> None:
-        self.faults.append(f"{self.file}:{line}: {why}")
+        self.faults.append((line, why))
 
     def refuse_faults(self, hint: str | None = None) -> None:
-        """Raise DataError where there are any, with the way out where one mends them all."""
+        """Raise DataError where there are any, in the order of their lines, with a way out where there is one."""
         if self.faults:
-            more = len(self.faults) - SHOWN
-            shown = [*self.faults[:SHOWN], *([f"{self.file}: {more} more such lines"] if more > 0 else [])]
+            told = [f"{self.file}:{line}: {why}" for line, why in sorted(self.faults, key=lambda fault: fault[0])]
+            more = len(told) - SHOWN
+            shown = [*told[:SHOWN], *([f"{self.file}: {more} more such lines"] if more > 0 else [])]
             raise DataError("\n".join(shown), hint=hint)
 
 
@@ -72,11 +73,12 @@ def load(options: TableOptions, cache_dir: Path) -> Dataset:
     text = _text(file)
     table = _Table(file=file, root=_root(options, file))
     lines = list(_lines(text, options, table))
-    table.refuse_faults()
+    incomplete = len(table.faults)
+    found = _found(lines, table)
+    elsewhere = f"pictures are searched in {table.root}; data.root names another"
+    table.refuse_faults(elsewhere if len(table.faults) > incomplete else None)
     if not lines:
         raise DataError(f"{file} lists no picture", hint="below the header there is one line a picture")
-    found = _found(lines, table)
-    table.refuse_faults(f"pictures are searched in {table.root}; data.root names another")
     classes = tuple(sorted({line.label for line in found.values()}))
     images = tuple(
         ImageFile(path=path, label=classes.index(line.label), group=line.group) for path, line in found.items()

@@ -42,6 +42,24 @@ def test_other_formats_are_refused(tmp_path: Path, name: str) -> None:
         decode(tmp_path / name)
 
 
+HEIC_HEAD = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic"
+
+
+@pytest.mark.parametrize("name", ["IMG_1.HEIC", "IMG_1.jpg"])
+def test_pictures_of_phones_are_refused_with_the_way_out(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(HEIC_HEAD)
+    with pytest.raises(PictureError, match="HEIC is not read: convert it to JPEG or PNG"):
+        decode(tmp_path / name)
+
+
+def test_a_picture_is_read_whatever_else_it_is_called(tmp_path: Path) -> None:
+    picture().save(tmp_path / "a.heic", format="JPEG")
+    assert decode(tmp_path / "a.heic").size == (40, 30)
+    (tmp_path / "a.avif").write_bytes(HEIC_HEAD.replace(b"mif1", b"avif").replace(b"heic", b"miaf"))
+    with pytest.raises(PictureError, match="none of JPEG"):
+        decode(tmp_path / "a.avif")
+
+
 def test_content_decides_and_not_the_ending(tmp_path: Path) -> None:
     picture().save(tmp_path / "A.JPG", format="PNG")
     assert np.array_equal(decode(tmp_path / "A.JPG"), picture())

@@ -129,6 +129,21 @@ def test_lines_with_empty_or_too_many_cells_are_told_at_once(photos: Path) -> No
     ]
 
 
+def test_lines_without_a_label_are_told_together_with_those_without_a_file(photos: Path) -> None:
+    text = "path,label\ngone.png,cat\na.png,cat\nb.png,\n../../etc/passwd,dog\n"
+    assert faults(photos, text) == [
+        "2: 'gone.png' does not exist",
+        "4: has no label",
+        "5: '../../etc/passwd' lies outside of the folder",
+    ]
+    with pytest.raises(DataError) as caught:
+        table(photos, text)
+    assert "data.root names another" in str(caught.value.hint)
+    with pytest.raises(DataError) as caught:
+        table(photos, "path,label\na.png,cat\nb.png,\n")
+    assert caught.value.hint is None, "another folder gives no label"
+
+
 def test_many_faults_are_counted_where_they_are_no_longer_shown(photos: Path) -> None:
     told = faults(photos, "path,label\n" + "".join(f"{i}.png,cat\n" for i in range(50)))
     assert len(told) == 21

@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from runner_world import NETS, STUDY, World, draw_photos, one_thread, write_study
 
 from tlsearch.data.linking import FindLinks, Links
@@ -16,7 +18,7 @@ from tlsearch.errors import DataError, StoreError, TlsearchError
 from tlsearch.execution.inline import InlineExecutor
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
-from tlsearch.report.survey import Survey
+from tlsearch.report.survey import Survey, render_survey
 from tlsearch.runner import Places
 from tlsearch.runner.survey import survey
 from tlsearch.study import check_study
@@ -33,12 +35,14 @@ def surveyed(
     study: dict[str, Any] | None = None,
     search: dict[str, Any] | None = None,
     find_links: FindLinks | None = None,
+    constraints: dict[str, Any] | None = None,
     **data: Any,
 ) -> Survey:
     host = PluginHost.load(files=[NETS])
     raw: dict[str, Any] = {
         "study": {"name": "looked at", **(study or {})},
         "search": search or {},
+        "constraints": constraints or {},
         "data": {"source": "folder", "path": str(photos), **data},
     }
     raw["backbones"] = [{"name": "tiny_a", "weights": "random"}]
@@ -80,6 +84,22 @@ def test_all_faults_are_told_at_once(photos: Path, shared_cache: Path) -> None:
     assert list(found.findings["unreadable"]) == ["blue/broken.jpg"]
     assert found.per_class == {"blue": 8, "green": 3, "red": 9}
     assert found.check is not None, "what can be read is looked at all the same"
+
+
+def test_floors_of_classes_that_there_are_not_are_faults_as_in_a_run(photos: Path, shared_cache: Path) -> None:
+    (photos / "blue" / "broken.jpg").write_bytes(b"no picture")
+    found = surveyed(photos, shared_cache, constraints={"min_recall": {"rad": 0.8, "red": 0.5}})
+    unreadable, floor = (fault.message for fault in found.faults)
+    assert "1 of 25 images cannot be read" in unreadable
+    assert floor == "constraints.min_recall.rad: the data have no class 'rad'; did you mean 'red'?"
+
+
+def test_files_that_cannot_be_read_are_named_once(photos: Path, shared_cache: Path) -> None:
+    (photos / "blue" / "broken.jpg").write_bytes(b"no picture")
+    console = Console(width=200, file=StringIO())
+    render_survey(surveyed(photos, shared_cache), console)
+    assert isinstance(console.file, StringIO)
+    assert console.file.getvalue().count("broken.jpg") == 1
 
 
 def test_equal_pictures_of_one_class_are_a_finding_and_no_fault(photos: Path, shared_cache: Path) -> None:

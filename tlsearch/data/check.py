@@ -61,6 +61,8 @@ def unreadable(
     classes: Sequence[str],
     policy: Literal["error", "skip"],
     listing: Path,
+    *,
+    listed: int = SHOWN,
 ) -> frozenset[int]:
     """Which pictures cannot be read.
 
@@ -71,6 +73,7 @@ def unreadable(
         classes: Names in label order.
         policy: "skip" goes on without them, up to 5 % of a class.
         listing: The file that gets all of them, where they stop the study.
+        listed: How many of them an error names; with 0 it only counts them.
 
     Raises:
         DataError: Where there are any and the policy is "error", or too many to skip.
@@ -82,7 +85,8 @@ def unreadable(
     listing.parent.mkdir(parents=True, exist_ok=True)
     listing.write_text("\n".join(lines) + "\n", encoding="utf-8")
     noun = "image" if len(files) == 1 else "images"
-    message = f"{len(bad)} of {len(files)} {noun} cannot be read (listed in {listing}): {_some(lines)}"
+    message = f"{len(bad)} of {len(files)} {noun} cannot be read (listed in {listing})"
+    message += f": {_some(lines, listed)}" if listed else ""
     if policy == "error":
         raise DataError(message, hint='repair or remove them, or set data.bad_images = "skip" (up to 5 % of a class)')
     of_class, bad_of_class = Counter(labels), Counter(labels[index] for index in bad)

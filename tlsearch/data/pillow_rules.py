@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # recognised by content, whatever the ending says
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")  # brands of ISO/IEC 23008-12; Pillow decodes none of them
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 1 << 29  # 50 megapixels of 16-bit RGBA, uncompressed, and more
 MAX_ASPECT = 16
@@ -71,9 +72,17 @@ def decode_bytes(data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError("it has more than 50 megapixels") from error
     except UnidentifiedImageError as error:
-        raise PictureError(f"the content is none of {', '.join(FORMATS)}") from error
+        raise PictureError(_unknown(data)) from error
     except Exception as error:  # Pillow's decoders raise many types, and each means that the file is damaged
         raise PictureError(f"damaged: {error}") from error
+
+
+def _unknown(data: bytes) -> str:
+    """Why content that no decoder knows is no picture here."""
+    brands = data[8:64] if data[4:8] == b"ftyp" else b""
+    if any(brand in brands for brand in HEIC):
+        return "HEIC is not read: convert it to JPEG or PNG"
+    return f"the content is none of {', '.join(FORMATS)}"
 
 
 def shrink(image: Image.Image, shorter_px: int) -> Image.Image:

@@ -143,7 +143,7 @@ def _faults(
     labels, classes, parts = pictures.labels, pictures.classes, pictures.parts
     faults: list[DataFault] = []
     with _noted(faults):
-        check.unreadable(store, files, labels, classes, config.bad_images, listing)
+        check.unreadable(store, files, labels, classes, config.bad_images, listing, listed=0)
     with _noted(faults):
         check.duplicates(store.hashes, files, labels, classes, readable, listed=0)
     with _noted(faults):

@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from tlsearch.data.linking import FindLinks
 from tlsearch.data.pixels import ProgressCallback
 from tlsearch.devices import choose_devices, cpu_threads
+from tlsearch.errors import StudyFileError
 from tlsearch.execution.executor import Executor
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.records import Json, TrialState
-from tlsearch.report.survey import Survey
+from tlsearch.report.survey import DataFault, Survey
 from tlsearch.runner.checking import check_job, named
 from tlsearch.runner.chosen import Chosen, choose_backbones, kept_px
 from tlsearch.runner.errand import run_errand
+from tlsearch.runner.floors import read_floors
 from tlsearch.runner.looking import Looked, look_at
 from tlsearch.runner.setup import Places, load_dataset
 from tlsearch.runner.skew import answer_to_skew
@@ -77,10 +79,18 @@ def survey(
         skew=answer.said if answer else "",
         findings=looked.findings,
         notes=looked.notes,
-        faults=tuple(looked.faults),
+        faults=(*looked.faults, *_floors_of_no_class(config, looked.classes)),
         check=checked,
         unchecked=unchecked,
     )
+
+
+def _floors_of_no_class(config: StudyConfig, classes: Sequence[str]) -> list[DataFault]:
+    try:
+        read_floors(config, classes)
+    except StudyFileError as error:
+        return [DataFault(message=f"{fault.place}: {fault.message}", hint="") for fault in error.faults]
+    return []
 
 
 def _too_little(looked: Looked) -> str:
