@@ -130,6 +130,22 @@ def test_a_target_among_the_pictures_is_refused(facts: StudyFacts, export: Expor
     assert everything_under(facts.root) == before
 
 
+def test_beside_a_list_of_pictures_there_is_room_for_a_bundle(own_facts: StudyFacts, export: Export) -> None:
+    work = own_facts.root.parent
+    below = [tuple(f"{own_facts.root.name}/{file}" for file in part) for part in (own_facts.development, ())]
+    listed = replace(own_facts, root=work, development=below[0], holdout=below[1], walked=False)
+    for target in (work / "pictures" / "bundle", work / "bundle" / ".." / "pictures" / "deep" / "bundle"):
+        with pytest.raises(BundleError, match="lies in the folder of the pictures"):
+            export(listed, target)
+    for target in (work, work / "pictures"):
+        with pytest.raises(BundleError):
+            export(listed, target)
+    export(listed, work / "bundle")
+    assert (work / "bundle" / "model.json").is_file()
+    with pytest.raises(BundleError, match="lies in the folder of the pictures"):
+        export(replace(listed, walked=True), work / "other")
+
+
 def test_a_target_that_cannot_be_written_is_refused(facts: StudyFacts, export: Export, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(BundleError, match="not writable"):

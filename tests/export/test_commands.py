@@ -33,7 +33,10 @@ FAILED = replace(WON, state=TrialState.FAILED, score=None, reason=FailureReason.
 
 
 def keep(
-    facts: StudyFacts, events: list[tuple[str, Mapping[str, object]]], trials: tuple[TrialRecord, ...] = (WON,)
+    facts: StudyFacts,
+    events: list[tuple[str, Mapping[str, object]]],
+    trials: tuple[TrialRecord, ...] = (WON,),
+    source: str = "folder",
 ) -> str:
     """Store a study as a run leaves it; returns the store's URL."""
     folder = run_folder(facts.name)
@@ -42,6 +45,7 @@ def keep(
         "classes": list(CLASSES),
         "metric": facts.metric,
         "root": str(facts.root),
+        "source": source,
         "files": list(facts.development),
         "labels": list(facts.development_labels),
         "holdout_files": list(facts.holdout),
@@ -106,6 +110,23 @@ def test_a_disagreement_ends_with_exit_code_5_and_a_closed_holdout(
     assert not (here / "bundle").exists()
     with Store.open(url, readonly=True) as store:
         assert store.events(swapped.name, ["holdout_opened"]) == []
+
+
+def test_a_place_among_the_pictures_is_refused_before_a_framework_is_loaded(here: Path, facts: StudyFacts) -> None:
+    keep(facts, ended(facts))
+    command = ["export-best", "--to", str(facts.root / "bundle")]
+    code = f"import sys; from tlsearch.cli import main; print(main({command}), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=True)
+    assert "lies in the folder of the pictures" in done.stderr
+    assert done.stdout.split() == ["2", "False"]
+
+
+@pytest.mark.parametrize(("source", "walked"), [("folder", True), ("table", False), ("of a plugin", True)])
+def test_only_a_listing_is_known_to_take_no_other_file_for_a_picture(
+    here: Path, facts: StudyFacts, source: str, walked: bool
+) -> None:
+    with Store.open(keep(facts, ended(facts), source=source), readonly=True) as store:
+        assert study_facts(store, facts.name).walked is walked
 
 
 def test_export_while_a_run_writes_the_study_ends_with_exit_code_75(here: Path, facts: StudyFacts) -> None:

@@ -12,6 +12,7 @@ from tlsearch.cli.output import err, line, out, plain_table
 from tlsearch.cli.studies import StoredStudy, find_study
 from tlsearch.export.facts import study_facts
 from tlsearch.export.program import PROGRAM
+from tlsearch.export.target import refuse_target
 from tlsearch.holdout import HoldoutScore, open_holdout
 from tlsearch.host import PluginHost
 from tlsearch.report.text import Words
@@ -52,11 +53,11 @@ def export(
     found: StoredStudy, to: Path, *, formats: Sequence[str] | None, force: bool, plugins: Sequence[Path]
 ) -> "BundleReport":
     """Export a stored study's final model, telling on the error stream what is being done."""
-    from tlsearch.export.bundle import export_best  # loads torch: not for --help, nor before the study is found
-
     progress = err()
     with Store.open(found.store) as opened:
         facts = study_facts(opened, found.name)
+        refuse_target(to, facts, force=force)
+        from tlsearch.export.bundle import export_best  # loads torch: not for --help, nor for what is refused anyway
 
         def open_now() -> HoldoutScore | None:
             return open_holdout(opened, found.name, facts.final, found.lock)

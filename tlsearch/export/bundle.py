@@ -1,6 +1,5 @@
 """The bundle: a folder with the final model in every format, verified before it appears under its name."""
 
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +20,11 @@ from tlsearch.export.manifest import (
     Manifest,
     Part,
     WeightsEntry,
-    names_in,
-    read_manifest,
     write_manifest,
 )
 from tlsearch.export.predict_template import MODEL_FILE
 from tlsearch.export.program import PROGRAM, predict_program
+from tlsearch.export.target import refuse_target
 from tlsearch.export.verify import Pictures, check
 from tlsearch.final_files import ANSWERS, SEALED, read_answers, read_final
 from tlsearch.holdout import HoldoutScore
@@ -82,7 +80,7 @@ def export_best(
         BundleError: Where the target cannot be taken, or a format cannot be had.
         VerificationError: Where a file does not give the final model's answers; nothing is written then.
     """
-    refuse_target(target, facts.root, force=force)
+    refuse_target(target, facts, force=force)
     final = read_final(facts.final)
     say("reading the final model")
     model = load_final(facts.final, host)
@@ -102,23 +100,6 @@ def export_best(
         manifest = write_manifest(draft, manifest)
         _put_in_place(draft, target)
     return BundleReport(folder=target, manifest=manifest, left_out=left_out, holdout=holdout)
-
-
-def refuse_target(target: Path, root: Path, *, force: bool) -> None:
-    """Raise BundleError where the target is not ours to write."""
-    place = target.resolve()
-    if place.is_relative_to(root.resolve()):
-        raise BundleError(f"{target} lies in the folder of the pictures, {root}", hint="name a folder outside it")
-    if target.is_symlink() or target.exists():
-        if not _ours(target):
-            raise BundleError(
-                f"{target} exists and is no bundle of tlsearch, so it is left as it is", hint="name a new folder"
-            )
-        if not force:
-            raise BundleError(f"{target} exists", hint="name a new folder, or replace the bundle with --force")
-    parent = next(folder for folder in place.parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise BundleError(f"{target} cannot be written: {parent} is not writable", hint="name another folder")
 
 
 def choose_exporters(
@@ -221,16 +202,6 @@ def _pictures(facts: StudyFacts, part: Part, saved: str, files: Sequence[str], l
     return Pictures(
         part=part, paths=paths, labels=np.asarray(labels, np.int64), probabilities=np.exp(log_probs, dtype=np.float32)
     )
-
-
-def _ours(target: Path) -> bool:
-    """Whether a folder is a bundle with no file of anybody else in it."""
-    if target.is_symlink() or not target.is_dir():
-        return False
-    try:
-        return names_in(target) <= set(read_manifest(target).files)
-    except BundleError:
-        return False
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from tlsearch.stats import Calibration, Interval, SelectionEstimate
 from tlsearch.stats.floors import Reached, doubt
 from tlsearch.store.store import Store
 
+LISTING = "table"  # the source that takes pictures from a list; of any other one it is not known
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyFacts:
@@ -32,6 +34,7 @@ class StudyFacts:
         expected: The score to expect and its interval, corrected for the choosing; None where none was estimated.
         calibration: What was found of the probabilities when the configuration was chosen; None where nothing was.
         outdated: Whether trials ended after this model was chosen, so that another may win.
+        walked: Whether whatever lies in the folder of the pictures may become one; else a list names them.
     """
 
     name: str
@@ -48,6 +51,7 @@ class StudyFacts:
     expected: tuple[float, Interval] | None = None
     calibration: Calibration | None = None
     outdated: bool = False
+    walked: bool = True
 
 
 def study_facts(store: Store, name: str) -> StudyFacts:
@@ -77,6 +81,7 @@ def study_facts(store: Store, name: str) -> StudyFacts:
         metric=context["metric"],
         final=final,
         root=Path(context["root"]),
+        walked=context.get("source") != LISTING,
         development=tuple(context["files"]),
         development_labels=tuple(context["labels"]),
         holdout=tuple(context["holdout_files"]),
