@@ -12,7 +12,7 @@ from rich.console import Console
 from tlsearch.report.as_json import to_json
 from tlsearch.report.data_check import DataCheck, LabelDoubt, LearningCurve, would_more_help
 from tlsearch.report.survey import DataFault, Survey, render_survey
-from tlsearch.report.terminal import render
+from tlsearch.report.terminal import render, what_was_searched
 
 RISING, FLAT = (0.70, 0.80, 0.84, 0.87), (0.90, 0.92, 0.921, 0.922)
 RECALLS = {"cat": (0.6, 0.7, 0.8, 0.85), "dog": (0.8, 0.9, 0.9, 0.9)}
@@ -154,6 +154,25 @@ def test_a_survey_says_first_whether_a_study_can_run() -> None:
     assert "100 pictures in 2 classes. Nothing keeps a study from running on them." in told(SURVEY)
     faulty = replace(SURVEY, faults=(DataFault(message="one", hint=""), DataFault(message="two", hint="mend it")))
     assert "2 faults keep a study from running on them: - one - two mend it" in told(faulty)
+
+
+def test_the_groups_of_a_survey_are_told_beside_its_pictures() -> None:
+    grouped = "They come in 12 groups, each kept on one side of every split."
+    assert f"100 pictures in 2 classes. {grouped} Nothing keeps a study" in told(replace(SURVEY, grouped=grouped))
+    assert replace(SURVEY, grouped=grouped).to_json()["grouped"] == grouped
+
+
+def test_a_report_tells_how_many_groups_its_pictures_come_in(finished: Any) -> None:
+    assert "group" not in what_was_searched(finished.summary())
+    hashes = [f"pixels:{i:064x}" for i in range(120)]
+    finished.context |= {"groups": hashes, "holdout_groups": hashes[:30]}
+    assert "group" not in what_was_searched(finished.summary()), "pictures that are like no other are no groups"
+    by_person = [f"group:{i // 10}" for i in range(120)]
+    finished.context |= {"groups": by_person, "holdout_groups": [f"group:held {i // 10}" for i in range(30)]}
+    said = "30 kept back. They come in 15 groups, each kept on one side of every split."
+    assert said in reported(finished)
+    finished.context["groups"] = [*by_person[:20], *hashes[20:]]
+    assert "50 of them come in 5 groups, each kept" in reported(finished)
 
 
 def test_a_survey_says_why_labels_were_not_checked() -> None:

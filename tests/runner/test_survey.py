@@ -206,6 +206,15 @@ def test_a_disk_that_takes_no_more_is_no_fault_of_the_pictures(photos: Path, sha
         surveyed(photos, shared_cache, find_links=fail)
 
 
+def test_groups_are_counted_and_equal_pictures_are_none(photos: Path, shared_cache: Path) -> None:
+    shutil.copy(photos / "blue" / "00.png", photos / "blue" / "again.png")
+    assert surveyed(photos, shared_cache).grouped == ""
+    by_tens = surveyed(photos, shared_cache, group_by=r"(?P<group>\w+/0[01234])")  # and the copy, with its twin
+    assert by_tens.grouped == "16 of them come in 15 groups, each kept on one side of every split."
+    everyone = surveyed(photos, shared_cache, group_by=r"[0-9a-z]\.png", folds=2, holdout=0)
+    assert everyone.grouped == "They come in 8 groups, each kept on one side of every split."
+
+
 def test_groups_that_cannot_be_dealt_into_folds_are_a_fault(photos: Path, shared_cache: Path) -> None:
     for name, shots in (("blue", "12"), ("green", "23"), ("red", "31")):
         for number in range(8):

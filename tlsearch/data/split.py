@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tlsearch.data.components import linked_components
 from tlsearch.data.spreading import spread
 
+OF_GROUP = "group:"  # begins the keys of pictures whose group has a name
 ONE_PART = 0.2  # the share of the development images in the one part where there are no folds
 FOLDS_BELOW = ((500, 5), (2000, 3))  # (development images, folds); above the last, one part
 
@@ -138,7 +139,7 @@ def _deal(labels: Sequence[int], groups: Sequence[str], weights: Sequence[float]
 
 def _key(linked: Sequence[int], hashes: Sequence[str], names: Sequence[str | None]) -> str:
     named = [name for index in linked if (name := names[index]) is not None]
-    return f"group:{min(named)}" if named else f"pixels:{min(hashes[index] for index in linked)}"
+    return f"{OF_GROUP}{min(named)}" if named else f"pixels:{min(hashes[index] for index in linked)}"
 
 
 def _keys_by_class(labels: Sequence[int], keys: Sequence[str]) -> Iterable[set[str]]:

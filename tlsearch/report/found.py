@@ -1,8 +1,9 @@
 """What was found in the data, in words that a terminal and a page share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tlsearch.data.split import OF_GROUP
 from tlsearch.records import Json
 from tlsearch.report.alike import near_pairs, under_two_labels
 from tlsearch.report.data_check import DataCheck
@@ -84,6 +85,20 @@ def told(findings: Mapping[str, Json]) -> dict[str, Told]:
         by_rule = ", ".join(f"{number(int(count))} {rule}" for rule, count in sorted(converted.items()))
         found["conversions"] = Told(title="Pictures converted", said=by_rule)
     return found
+
+
+def in_groups(keys: Sequence[str]) -> str:
+    """How many groups the pictures come in, as a table, a pattern or the source itself names them; "" where none does.
+
+    Args:
+        keys: As `group_keys` makes them, one a picture.
+    """
+    named = [key for key in keys if key.startswith(OF_GROUP)]
+    if not named:
+        return ""
+    which = f"{number(len(named))} of them" if len(named) < len(keys) else "They"
+    verb = "comes" if len(named) == 1 < len(keys) else "come"
+    return f"{which} {verb} in {plural(len(set(named)), 'group')}, each kept on one side of every split."
 
 
 def two_labels(findings: Mapping[str, Json]) -> str:

@@ -4,6 +4,7 @@ from tlsearch.records import StudyRecord
 from tlsearch.report import calibrated, findings, gains, verdict
 from tlsearch.report.entries import counts, entry, failures
 from tlsearch.report.evidence import Evidence
+from tlsearch.report.found import in_groups
 from tlsearch.report.values import DataSummary, Summary
 
 LEADERBOARD = 10
@@ -50,4 +51,5 @@ def _data(study: StudyRecord) -> DataSummary:
         notes=tuple(str(note) for note in context.get("notes", ())),
         findings=context.get("findings", {}),
         skew=str(context.get("skew", "")),
+        grouped=in_groups([*context.get("groups", ()), *context.get("holdout_groups", ())]),
     )

@@ -44,6 +44,7 @@ class Survey:
         faults: What keeps a study from running; empty where nothing does.
         check: What probes said, as a study stores it; None where there is too little to probe.
         unchecked: Why there is none.
+        grouped: How many groups the pictures come in, in a sentence; "" where none is named.
     """
 
     root: Path
@@ -55,6 +56,7 @@ class Survey:
     faults: tuple[DataFault, ...]
     check: Mapping[str, Json] | None
     unchecked: str
+    grouped: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """What `tlsearch data check --json` prints."""
@@ -63,6 +65,7 @@ class Survey:
             "metric": self.metric,
             "classes": dict(self.per_class),
             "skew": self.skew,
+            "grouped": self.grouped,
             "findings": dict(self.findings),
             "notes": list(self.notes),
             "faults": [{"message": fault.message, "hint": fault.hint} for fault in self.faults],
@@ -76,8 +79,8 @@ def render_survey(survey: Survey, console: Console) -> None:
     words = Words.for_console(survey.metric, console)
     console.print(Rule(words.name(_as_seen_from_here(survey.root), "bold"), style="dim"))
     counts = survey.per_class
-    pictures = plural(sum(counts.values()), "picture")
-    console.print(words.text(f"{pictures} in {plural(len(counts), 'class', 'classes')}. {_verdict(survey)}", "bold"))
+    pictures = f"{plural(sum(counts.values()), 'picture')} in {plural(len(counts), 'class', 'classes')}."
+    console.print(words.text(" ".join(filter(None, (pictures, survey.grouped, _verdict(survey)))), "bold"))
     for fault in survey.faults:
         console.print(words.text(f"- {fault.message}", "red"))
         if fault.hint:

@@ -77,7 +77,7 @@ def _notices(summary: Summary, words: Words) -> list[Text]:
 
 
 def what_was_searched(summary: Summary) -> str:
-    """How many trials ended in which way, on how many pictures, in a sentence or two."""
+    """How many trials ended in which way, on how many pictures of how many groups, in two or three sentences."""
     counts, data = summary.trials, summary.data
     of = f" of {counts.budget}" if counts.budget is not None else ""
     others = [
@@ -86,9 +86,10 @@ def what_was_searched(summary: Summary) -> str:
         f"{counts.running} running" if counts.running else "",
     ]
     beside = "; beside them " + ", ".join(part for part in others if part)
+    grouped = f" {data.grouped}" if data.grouped else ""
     folds = f"{data.folds} folds" if data.folds > 1 else "one part"
     return (
         f"{counts.counted}{of} trials: {counts.completed} completed, {counts.pruned} pruned early, "
         f"{counts.failed} failed{beside}. {plural(data.development, 'picture')} of "
-        f"{plural(len(data.classes), 'class', 'classes')} scored in {folds}, {data.holdout} kept back."
+        f"{plural(len(data.classes), 'class', 'classes')} scored in {folds}, {data.holdout} kept back.{grouped}"
     )

@@ -23,6 +23,7 @@ class DataSummary:
         notes: Sentences that every report of these data must show.
         findings: What checking the pictures found, by name.
         skew: What was decided for the user since the classes are of unequal size; "" where nothing was.
+        grouped: How many groups they come in, in a sentence; "" where none is named.
     """
 
     classes: tuple[str, ...]
@@ -32,6 +33,7 @@ class DataSummary:
     notes: tuple[str, ...]
     findings: Mapping[str, Json]
     skew: str = ""
+    grouped: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from tlsearch.execution.executor import Executor
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.records import Json, TrialState
+from tlsearch.report.found import in_groups
 from tlsearch.report.survey import DataFault, Survey
 from tlsearch.runner.checking import check_job, named
 from tlsearch.runner.chosen import Chosen, choose_backbones, kept_px
@@ -82,6 +83,7 @@ def survey(
         faults=(*looked.faults, *_floors_of_no_class(config, looked.classes)),
         check=checked,
         unchecked=unchecked,
+        grouped=in_groups([looked.keys[index] for index in looked.readable]),
     )
 
 
