@@ -58,6 +58,7 @@ class PageStudy:
     classes: tuple[str, ...] = ("cat", "dog", "fox")
     file: str = "{i:03d}.png"  # of picture i, below its class
     backbone: str = "small_net"
+    second: str = ""  # a network that every other trial has instead
     head: str = "linear"
     baseline: str = "frozen probe"
     said: str = "nothing special"  # notes, failures, licenses: what others wrote
@@ -175,6 +176,7 @@ class PageStudy:
 
     def _trial(self, number: int) -> TrialRecord:
         baseline = number == 0
+        network = self.second if self.second and number % 2 else self.backbone
         phase = Phase(
             epochs=4 + number % 3, unfrozen=number % 4, learning_rate=0.001 * (1 + number), suffix_lr_scale=0.1
         )
@@ -185,7 +187,7 @@ class PageStudy:
             name=self.baseline if baseline else "",
             state=TrialState.WAITING,
             params={} if baseline else params,
-            recipe=Recipe(backbone=self.backbone, head=self.head, phases=(phase,)).to_json(),
+            recipe=Recipe(backbone=network, head=self.head, phases=(phase,)).to_json(),
         )
 
     def _result(self, number: int) -> RowResult:

@@ -22,6 +22,8 @@ METRICS = {
 }
 CATEGORIES = ("@cat-1", "@cat-2", "@cat-3", "@cat-4", "@cat-5", "@cat-6")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "star", "x")  # colour is not the only difference
+MOST_LETTERS = 32  # of a name in a legend
+WHOLE_TICKS = 10  # up to which every trial has its tick: plotly would put some between two
 JITTER = (0.0, 0.09, -0.09, 0.18, -0.18, 0.045, -0.045, 0.135, -0.135)  # of a stage, so that equal depths lie apart
 HOVER = "%{text}<extra></extra>"
 
@@ -54,6 +56,12 @@ def plain(text: str) -> str:
     return escape(safe(text), quote=False)
 
 
+def short(name: str) -> str:
+    """A name that fits a legend: the middle of a long one is left out."""
+    half = MOST_LETTERS // 2
+    return name if len(name) <= MOST_LETTERS else f"{name[:half]}…{name[1 - half :]}"
+
+
 def shown(value: float, words: Words) -> float:
     """A score as an axis has it: per cent, or a loss."""
     return round(100 * value if words.is_share else -value, 4)
@@ -84,6 +92,8 @@ def over_time(tries: Sequence[Try], words: Words, winner: int | None) -> Chart |
     searched = [one for one in scored if one.kind is not TrialKind.BASELINE]
     baselines = [one for one in scored if one.kind is TrialKind.BASELINE]
     stopped = [one for one in tries if one.partial is not None]
+    last = max(one.entry.trial for one in tries)
+    every = {"dtick": 1} if last <= WHOLE_TICKS else {}
     traces = [
         _best_so_far(searched, words),
         _dots("stopped early", stopped, words, color="@muted", symbol="circle-open", size=7),
@@ -98,7 +108,7 @@ def over_time(tries: Sequence[Try], words: Words, winner: int | None) -> Chart |
         label="Scores by trial number, with the best score so far",
         data=[trace for trace in traces if trace["x"]],
         layout={
-            "xaxis": {"title": {"text": "trial"}, "range": [-0.7, max(one.entry.trial for one in tries) + 0.7]},
+            "xaxis": {"title": {"text": "trial"}, "range": [-0.7, last + 0.7], **every},
             "yaxis": {"title": {"text": METRICS[words.metric]}},
         },
         height=360,

@@ -3,7 +3,7 @@
 from math import floor, isnan
 
 from tlsearch.report.data_check import LearningCurve
-from tlsearch.report.page.charts import CATEGORIES, HOVER, METRICS, SYMBOLS, Chart, Trace, plain, shown
+from tlsearch.report.page.charts import CATEGORIES, HOVER, METRICS, SYMBOLS, Chart, Trace, plain, short, shown
 from tlsearch.report.text import Words
 from tlsearch.stats import Calibration
 from tlsearch.stats.calibration import Curve
@@ -108,7 +108,7 @@ def _class_lines(found: LearningCurve) -> list[Trace]:
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "name": plain(name[:24]),
+                "name": plain(short(name)),
                 "x": list(found.images),
                 "y": [None if isnan(recall) else round(100 * recall, 2) for recall in recalls],
                 "text": text,

@@ -5,6 +5,7 @@ Drawn as plain lines on normalised axes: plotly's own `parcoords` needs WebGL, w
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from math import isfinite, log10
 from typing import Any
 
@@ -18,7 +19,11 @@ MOST_TRIALS = 200  # the best of them; more lines hide one another
 MOST_AXES = 9
 MOST_VALUES = 12  # of a choice of texts
 LOG_SPAN = 30.0  # a positive axis whose ends are further apart by this factor is logarithmic
-AXIS_PX = 88
+AXIS_PX = 60  # from an axis to the next at least
+LETTER_PX = 6.8  # of the widest usual font
+TICK_PX = 7  # from an axis to its ticks
+ROOM_PX = 10  # between two texts
+MARGIN_PX = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,21 @@ class Axis:
     name: str
     places: tuple[float, ...]
     ticks: tuple[tuple[float, str], ...]
+
+    @property
+    def title(self) -> tuple[str, ...]:
+        """Its name on one line or two."""
+        return tuple(_short(line) for line in spoken(self.name).split(" ", 1))
+
+    @property
+    def half_title_px(self) -> float:
+        """How far its name reaches to either side."""
+        return LETTER_PX * max(len(line) for line in self.title) / 2
+
+    @property
+    def ticks_px(self) -> float:
+        """How far its ticks reach to the right."""
+        return TICK_PX + LETTER_PX * max(len(text) for _, text in self.ticks)
 
 
 def parallel(tries: Sequence[Try], importance: Importance | None, words: Words) -> Chart | None:
@@ -46,7 +66,7 @@ def parallel(tries: Sequence[Try], importance: Importance | None, words: Words) 
         data=[_line(one, i, len(best), axes, words) for i, one in enumerate(best)],
         layout=_layout(axes),
         height=400,
-        min_width=AXIS_PX * len(axes) + 30,
+        min_width=round(_ends(axes)[1] - _ends(axes)[0]) + 2 * MARGIN_PX,
         lights_up=True,
     )
 
@@ -83,7 +103,7 @@ def _axis(name: str, values: Sequence[Any]) -> Axis | None:
     if not 1 < len(named) <= MOST_VALUES:
         return None
     place = {value: i / (len(named) - 1) for i, value in enumerate(named)}
-    ticks = tuple((place[value], plain(_short(value))) for value in named)
+    ticks = tuple((place[value], _short(value)) for value in named)
     return Axis(name=name, places=tuple(place[str(value)] for value in values), ticks=ticks)
 
 
@@ -114,7 +134,7 @@ def _line(one: Try, index: int, of: int, axes: Sequence[Axis], words: Words) -> 
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "x": list(range(len(axes))),
+        "x": _positions(axes),
         "y": [round(axis.places[index], 4) for axis in axes],
         "text": about(one, words),  # of every point of the line, which a hover template could not read
         "hoverinfo": "text",
@@ -125,51 +145,61 @@ def _line(one: Try, index: int, of: int, axes: Sequence[Axis], words: Words) -> 
     }
 
 
+def _positions(axes: Sequence[Axis]) -> list[float]:
+    """Where the axes stand, in pixels of a chart of the least width: no text reaches into the next axis' text."""
+    gaps = [
+        max(AXIS_PX, one.ticks_px + ROOM_PX, one.half_title_px + after.half_title_px + ROOM_PX)
+        for one, after in pairwise(axes)
+    ]
+    return [round(place, 1) for place in accumulate(gaps, initial=0.0)]
+
+
+def _ends(axes: Sequence[Axis]) -> tuple[float, float]:
+    """From where to where the chart reaches, in the same pixels."""
+    last = axes[-1]
+    return -axes[0].half_title_px, _positions(axes)[-1] + max(last.ticks_px, last.half_title_px)
+
+
 def _layout(axes: Sequence[Axis]) -> dict[str, Any]:
-    last = len(axes) - 1
+    positions = _positions(axes)
     rules = [
-        {"type": "line", "x0": i, "x1": i, "y0": 0, "y1": 1, "layer": "below", "line": {"color": "@line", "width": 2}}
-        for i in range(len(axes))
+        {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "layer": "below", "line": {"color": "@line", "width": 2}}
+        for x in positions
     ]
     names = [
         {
-            "x": i,
+            "x": x,
             "y": 1.08,
-            "text": f"<b>{_two_lines(spoken(axis.name))}</b>",
+            "text": f"<b>{'<br>'.join(plain(line) for line in axis.title)}</b>",
             "showarrow": False,
             "xanchor": "center",
             "yanchor": "bottom",
             "font": {"size": 11},
         }
-        for i, axis in enumerate(axes)
+        for x, axis in zip(positions, axes, strict=True)
     ]
     ticks = [
         {
-            "x": i,
+            "x": x,
             "y": place,
-            "text": text,
+            "text": plain(text),
             "showarrow": False,
             "xanchor": "left",
-            "xshift": 7,
+            "xshift": TICK_PX,
             "font": {"size": 11, "color": "@ink"},
             "bgcolor": "@veil",
             "borderpad": 1,
         }
-        for i, axis in enumerate(axes)
+        for x, axis in zip(positions, axes, strict=True)
         for place, text in axis.ticks
     ]
     return {
-        "xaxis": {"visible": False, "range": [-0.4, last + 0.62], "fixedrange": True},
+        "xaxis": {"visible": False, "range": list(_ends(axes)), "fixedrange": True},
         "yaxis": {"visible": False, "range": [-0.08, 1.24], "fixedrange": True},
         "shapes": rules,
         "annotations": [*names, *ticks],
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "margin": dict.fromkeys("lrtb", MARGIN_PX),
     }
-
-
-def _two_lines(name: str) -> str:
-    first, space, rest = name.partition(" ")
-    return plain(_short(first)) + (f"<br>{plain(_short(rest))}" if space else "")
 
 
 def _short(text: str) -> str:

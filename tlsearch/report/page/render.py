@@ -73,6 +73,7 @@ def page(material: Material) -> str:
     )
     environment.filters["tight"] = _tight
     environment.filters["path"] = _path
+    environment.filters["name"] = _name
     return environment.get_template("page.html.j2").render(
         **_front(material, desk.words),
         generator=GENERATOR,
@@ -179,6 +180,11 @@ def _tight(text: str) -> str:
 def _path(file: str) -> Markup:
     """A file's name that breaks behind its folders, where it must."""
     return Markup("/<wbr>").join(safe(file, keep_lines=True).split("/"))
+
+
+def _name(name: str) -> Markup:
+    """A network's name that breaks behind its words, where it must."""
+    return Markup("<wbr>").join(re.split(r"(?<=[/_])", safe(name, keep_lines=True)))
 
 
 def _harmless_text(value: Any) -> Any:
