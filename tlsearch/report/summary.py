@@ -51,5 +51,5 @@ def _data(study: StudyRecord) -> DataSummary:
         notes=tuple(str(note) for note in context.get("notes", ())),
         findings=context.get("findings", {}),
         skew=str(context.get("skew", "")),
-        grouped=in_groups([*context.get("groups", ()), *context.get("holdout_groups", ())]),
+        grouped=in_groups([*(context.get("groups") or ()), *(context.get("holdout_groups") or ())]),
     )
