@@ -133,7 +133,10 @@ def test_hostile_names_stay_text(visit: Visit, write_page: Callable[[PageStudy],
     for one in (expected, opened):
         one.draw_all()
         one.page.locator("button[data-cell]").first.click()
-    tags = "[...document.querySelectorAll(':not(svg *)')].map(one => one.localName).sort().join(' ')"
+    tags = (  # without places where a name may break: a name with more folders has more of them
+        "[...document.querySelectorAll(':not(svg *)')].filter(one => one.localName !== 'wbr' || one.attributes.length)"
+        ".map(one => one.localName).sort().join(' ')"
+    )
     assert opened.page.evaluate(tags) == expected.page.evaluate(tags)
     assert opened.page.evaluate("document.querySelectorAll('svg a, svg script, svg image').length") == 0
     assert opened.page.evaluate("[...document.images].every(one => one.src.startsWith('data:image/'))")
