@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
+import pytest
 from mini_coordinator import TRIALS
 from worker_helpers import becomes_true
 
@@ -41,6 +42,7 @@ def lines_on_disk(folder: Path) -> int:
     return sum(file.read_bytes().count(b"\n") for file in (folder / "results").glob("*.jsonl"))
 
 
+@pytest.mark.full
 def test_a_study_killed_again_and_again_ends_with_each_trial_completed_once(tmp_path: Path) -> None:
     with coordinator(tmp_path) as process:
         assert becomes_true(lambda: lines_on_disk(tmp_path) >= 1, within_s=60)  # before or after it is told

@@ -82,12 +82,14 @@ def test_a_file_that_nothing_loads_is_said_to_be_unverified_and_opens_no_holdout
     assert "fresh process" not in card
 
 
+@pytest.mark.full
 def test_a_study_without_a_holdout_exports_too(facts: StudyFacts, export: Export, tmp_path: Path) -> None:
     report = export(facts, tmp_path / "bundle", open_holdout=lambda: None)
     assert report.holdout is None
     assert "holdout, opened once" not in (tmp_path / "bundle" / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.full
 def test_parents_of_the_target_are_made(facts: StudyFacts, export: Export, tmp_path: Path) -> None:
     assert export(facts, tmp_path / "a" / "b" / "bundle").folder.is_dir()
 
