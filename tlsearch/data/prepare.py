@@ -80,12 +80,8 @@ def prepare_data(
     Raises:
         DataError: Where pictures, labels or parts cannot be used as they are.
     """
-    source.check_dataset(dataset)
-    classes = tuple(source.valid_text(name) for name in dataset.classes)
-    files = source.relative_names(dataset)
-    names = source.group_names(dataset, files, config.group_by)
-    labels = tuple(image.label for image in dataset.images)
-    parts = source.ready_parts(dataset)
+    found = source.listed(dataset, config.group_by)
+    classes, files, labels, parts = found.classes, found.files, found.labels, found.parts
     store = PixelStore.build([image.path for image in dataset.images], shorter_px, cache_dir, progress)
     bad = check.unreadable(
         store, files, labels, classes, config.bad_images, unreadable_listing(dataset.root, cache_dir)
@@ -93,9 +89,7 @@ def prepare_data(
     readable = [index for index in range(len(files)) if index not in bad]
     duplicates = check.duplicates(store.hashes, files, labels, classes, readable)
     links = links_among(dataset, store, readable, find_links)
-    # what cannot be read is like nothing else: its name stands in for its pixels
-    pixels = [digest or name for digest, name in zip(store.hashes, files, strict=True)]
-    keys = group_keys(pixels, names, [(link.one, link.other) for link in links.kept])
+    keys = keys_of(found, store, links)
     dropped = check.leaking(keys, parts, files, readable, config.leaks) if parts else frozenset()
     used = [index for index in readable if index not in dropped]
     labelled = Labelled(classes=classes, labels=labels, keys=keys, parts=parts, used=used)
@@ -115,6 +109,15 @@ def prepare_data(
         notes=(*dataset.notes, *([links.note] if links.note else [])),
         license=dataset.license,
     )
+
+
+def keys_of(found: source.Listed, store: PixelStore, links: Links) -> tuple[str, ...]:
+    """The key of each picture; pictures with equal keys stay on one side of every split.
+
+    What cannot be read is like nothing else: its name stands in for its pixels.
+    """
+    pixels = [digest or name for digest, name in zip(store.hashes, found.files, strict=True)]
+    return group_keys(pixels, found.groups, [(link.one, link.other) for link in links.kept])
 
 
 def links_among(dataset: Dataset, store: PixelStore, readable: Sequence[int], find_links: FindLinks | None) -> Links:

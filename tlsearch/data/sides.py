@@ -57,13 +57,13 @@ def check_sides(dataset: Dataset, config: DataTable) -> None:
     Raises:
         DataError: Where a class is too small, or lacks in a ready part.
     """
-    files = source.relative_names(dataset)
+    found = source.listed(dataset, config.group_by)
     pictures = Labelled(
-        classes=[source.valid_text(name) for name in dataset.classes],
-        labels=[image.label for image in dataset.images],
-        keys=group_keys(files, source.group_names(dataset, files, config.group_by)),  # equal pixels are not known yet
-        parts=source.ready_parts(dataset),
-        used=range(len(files)),
+        classes=found.classes,
+        labels=found.labels,
+        keys=group_keys(found.files, found.groups),  # equal pixels are not known yet
+        parts=found.parts,
+        used=range(len(found.files)),
     )
     choose_sides(pictures, config, seed=0, repeats=0)
 

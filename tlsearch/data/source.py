@@ -4,12 +4,49 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 from tlsearch.errors import DataError
 from tlsearch.specs import Dataset
 
 SHOWN = 3  # faults named in a message; more make it unreadable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """The pictures of a dataset as a plugin lists them, before any is opened; all but `classes` have one a picture.
+
+    Args:
+        classes: Names in label order, as valid Unicode.
+        files: What reports call each picture.
+        labels: Its class.
+        groups: Its group's name; None where it has none.
+        parts: Its ready part; empty where the dataset does not come split.
+    """
+
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    labels: tuple[int, ...]
+    groups: tuple[str | None, ...]
+    parts: tuple[str, ...]
+
+
+def listed(dataset: Dataset, group_by: str | None) -> Listed:
+    """Check what a plugin found, and name it.
+
+    Raises:
+        DataError: Where there is nothing to look at, or the pattern does not fit.
+    """
+    check_dataset(dataset)
+    files = relative_names(dataset)
+    return Listed(
+        classes=tuple(valid_text(name) for name in dataset.classes),
+        files=files,
+        labels=tuple(image.label for image in dataset.images),
+        groups=group_names(dataset, files, group_by),
+        parts=ready_parts(dataset),
+    )
 
 
 def check_dataset(dataset: Dataset) -> None:

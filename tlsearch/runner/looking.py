@@ -9,10 +9,9 @@ from pathlib import Path
 from tlsearch.data import check, source
 from tlsearch.data.linking import FindLinks, Links, near_findings
 from tlsearch.data.pixels import PixelStore, ProgressCallback
-from tlsearch.data.prepare import links_among, unreadable_listing
+from tlsearch.data.prepare import keys_of, links_among, unreadable_listing
 from tlsearch.data.sides import Labelled, choose_sides
 from tlsearch.data.sizes import class_sizes
-from tlsearch.data.split import group_keys
 from tlsearch.errors import DataError, StoreError, TlsearchError
 from tlsearch.records import Json
 from tlsearch.report.survey import DataFault
@@ -79,17 +78,12 @@ def look_at(
     Raises:
         DataError: Where there is nothing to look at.
     """
-    source.check_dataset(dataset)
-    classes = tuple(source.valid_text(name) for name in dataset.classes)
-    files = source.relative_names(dataset)
-    labels = tuple(image.label for image in dataset.images)
-    names = source.group_names(dataset, files, config.group_by)
-    parts = source.ready_parts(dataset)
+    found = source.listed(dataset, config.group_by)
+    classes, files, labels, parts = found.classes, found.files, found.labels, found.parts
     store = PixelStore.build([image.path for image in dataset.images], shorter_px, cache_dir, progress)
     readable = [index for index in range(len(files)) if index not in store.failures]
     links, incomparable = _links(dataset, store, readable, find_links)
-    pixels = [digest or name for digest, name in zip(store.hashes, files, strict=True)]
-    keys = group_keys(pixels, names, [(link.one, link.other) for link in links.kept])
+    keys = keys_of(found, store, links)
     leaks = check.leaks(keys, parts, readable) if parts else []
     dropped = {lost for lost, _ in leaks} if config.leaks == "drop" else set()
     pictures = Labelled(
