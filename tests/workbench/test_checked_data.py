@@ -110,3 +110,34 @@ def test_more_doubted_labels_than_are_named_are_counted(
     capped = check(study).extras
     assert capped["suspected"] == plain["suspected"]
     assert capped["suspects"] == plain["suspects"][:1]
+
+
+def test_many_pictures_are_checked_in_parts_and_the_curve_says_of_how_many_it_was_made(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = check(context)
+    assert whole.extras["learning"]["tried"] == DEVELOPMENT
+    monkeypatch.setattr(datacheck, "BLOCK", DEVELOPMENT // 3)
+    monkeypatch.setattr(datacheck, "FEW", 2)
+    thirds = check(context)
+    assert thirds.extras["learning"]["tried"] == DEVELOPMENT // 3
+    assert thirds.extras["images"] == DEVELOPMENT
+    assert thirds.log_probs is not None
+    assert whole.log_probs is not None
+    assert not np.isnan(thirds.log_probs).any()
+    assert not np.allclose(thirds.log_probs, whole.log_probs)
+
+
+def test_parts_keep_groups_together_and_hold_every_picture_and_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datacheck, "BLOCK", 100)
+    labels = np.repeat([0, 1, 2], [240, 142, 18])
+    groups = np.arange(400) // 2
+    blocks = datacheck.blocks_of(labels, groups, seed=3)
+    assert len(blocks) == 4
+    assert set(np.concatenate(blocks).tolist()) == set(range(400))
+    rare = set(range(382, 400))
+    for block in blocks:
+        assert rare <= set(block.tolist())
+        assert set(labels[block].tolist()) == {0, 1, 2}
+    apart = [set(groups[block].tolist()) - set(groups[list(rare)].tolist()) for block in blocks]
+    assert sum(map(len, apart)) == len(set.union(*apart)) == 191

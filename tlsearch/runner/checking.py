@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tlsearch.host import PluginHost
 from tlsearch.records import Json, TrialState
 from tlsearch.report.data_check import would_more_help
-from tlsearch.report.text import join
+from tlsearch.report.text import join, number
 from tlsearch.runner.dispatch import Dispatcher, job_id
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.setup import Setup
@@ -95,9 +95,13 @@ def named(
         metric: Of the scores.
     """
     curve = dict(found["learning"])
-    rise, recalls = curve.pop("rise"), curve.pop("recalls")
+    rise, recalls, tried = curve.pop("rise"), curve.pop("recalls"), curve.pop("tried")
     per_class = dict(zip(classes, recalls, strict=True))
     says = would_more_help(curve["score"], tuple(rise), per_class, metric)
+    if tried < found["images"]:
+        says += (
+            f" Only {number(tried)} of the {number(found['images'])} pictures, drawn at random, were tried for this."
+        )
     errors = [
         {
             "file": files[one["image"]],

@@ -82,16 +82,16 @@ def learning_curve(
     """
     truth = np.asarray(labels, dtype=np.int64)
     alike = metric in CLASSES_ALIKE
-    # deals x shares of (n, C)
-    answers = [list(_averaged(probes, truth, classes, deal, classes_alike=alike)) for deal in deals]
-    outcomes = Outcomes.of([one[share] for share in range(len(SHARES)) for one in answers], truth)
-    by_share = (len(SHARES), len(deals))
-    scores = plain_scores(metric, outcomes).reshape(by_share).mean(axis=1)
+    # deals x shares of (n, C), each condensed before the next is made
+    answers = (each for deal in deals for each in _averaged(probes, truth, classes, deal, classes_alike=alike))
+    outcomes = Outcomes.of(answers, truth)
+    by_deal = (len(deals), len(SHARES))
+    scores = plain_scores(metric, outcomes).reshape(by_deal).mean(axis=0)
     rng = np.random.default_rng(seed)
     drawn = bootstrap_weights(truth, groups=groups, repeats=RESAMPLES, rng=rng)
-    samples = np.concatenate([weighted_scores(metric, outcomes, chunk) for chunk in drawn])  # (B, shares * deals)
-    samples = samples.reshape(-1, *by_share).mean(axis=2)
-    hit = (outcomes.predicted == truth).reshape(*by_share, -1).mean(axis=1)  # (shares, n)
+    samples = np.concatenate([weighted_scores(metric, outcomes, chunk) for chunk in drawn])  # (B, deals * shares)
+    samples = samples.reshape(-1, *by_deal).mean(axis=1)
+    hit = (outcomes.predicted == truth).reshape(*by_deal, -1).mean(axis=0)  # (shares, n)
     return LearningCurve(
         shares=SHARES,
         images=tuple(round(count) for count in _trained_on(deals)),

@@ -3,7 +3,7 @@
 Throughout, log-probabilities are `(n, C)`; a picture that no fold predicted has a row of NaN and is left out.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -38,21 +38,25 @@ class Outcomes:
     classes: int
 
     @classmethod
-    def of(cls, predictions: Sequence[Predictions] | Predictions, labels: ArrayLike) -> "Outcomes":
-        """Condense `(T, n, C)` log-probabilities, one model at a time.
+    def of(cls, predictions: Iterable[Predictions], labels: ArrayLike) -> "Outcomes":
+        """Condense `(T, n, C)` log-probabilities, one model at a time: those of a generator are never held together.
 
         Raises:
             ValueError: Where shapes or labels don't fit together.
         """
         truth = np.asarray(labels, dtype=np.int64)  # (n,)
-        rows = [_condense(np.asarray(one), truth) for one in predictions]
+        rows: list[tuple[Integers, Floats]] = []
+        classes = 0
+        for one in map(np.asarray, predictions):
+            rows.append(_condense(one, truth))
+            classes = classes or int(one.shape[1])
         if not rows:
             raise ValueError("there are no predictions to score")
         return cls(
             predicted=np.stack([predicted for predicted, _ in rows]),
             loss=np.stack([loss for _, loss in rows]),
             labels=truth,
-            classes=int(np.asarray(predictions[0]).shape[1]),
+            classes=classes,
         )
 
     @property

@@ -9,55 +9,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tlsearch.stats.calibration import fit_temperature, tempered
+from tlsearch.stats.directions import Directions, Features, of_unit_length
 from tlsearch.stats.metrics import Floats, Groups, Integers
 from tlsearch.stats.resampling import units_of
 
-Features = NDArray[np.floating]  # (n, D)
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # of features whose mean square length is 1
-DIRECTIONS = 512  # the strongest, of 1 280: the others change no ranking by more than 0.2 points, and cost the time
-ROUNDING = 1e-7  # of the largest singular value: directions below are noise of the arithmetic
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Directions:
-    """Features in the coordinates of their own spread; labels play no part in it.
-
-    Args:
-        unit: `(n, k)` orthonormal columns of mean 0.
-        spread: `(k,)` how far the features reach along each, the largest first.
-    """
-
-    unit: Floats
-    spread: Floats
-
-    @classmethod
-    def of(cls, features: Features) -> "Directions":
-        """Scale each picture's features to length 1, centre them, and turn them to their main directions.
-
-        Of the networks tried, lengths tell of contrast and light more than of what is seen.
-
-        Args:
-            features: `(n, D)` pooled features, at least one picture.
-        """
-        x = np.asarray(features, dtype=np.float64)
-        x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float64).tiny)
-        x -= x.mean(axis=0)
-        x /= max(np.sqrt(np.mean(np.sum(x**2, axis=1))), np.finfo(np.float64).tiny)
-        unit, spread = _main_directions(x)
-        return cls(unit=unit, spread=spread)
-
-    @property
-    def coordinates(self) -> Floats:
-        """`(n, k)`: the features, turned."""
-        return np.asarray(self.unit * self.spread)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """What a probe says of each picture when it was fitted without it and without all that belong to it.
+    """A ridge fit, and what it says of each picture when it is fitted without it and without all that belong to it.
 
     Args:
         directions: Of the features.
@@ -77,8 +41,7 @@ class LeftOut:
         n = len(self.wanted)
         unit, spread = self.directions.unit, self.directions.spread
         shrunk = spread**2 / (spread**2 + self.penalty)  # (k,)
-        mean = self.wanted.mean(axis=0)
-        residual = self.wanted - mean - (unit * shrunk) @ (unit.T @ (self.wanted - mean))
+        residual = self.wanted - self.mean - (unit * shrunk) @ (unit.T @ (self.wanted - self.mean))
         alone = np.array([rows[0] for rows in self.groups if len(rows) == 1], dtype=np.int64)
         leverage = (unit[alone] ** 2) @ shrunk + 1 / n
         residual[alone] /= (1 - leverage)[:, None]
@@ -92,6 +55,17 @@ class LeftOut:
     def loss(self) -> float:
         """Mean squared distance from the labels."""
         return float(np.mean((self.wanted - self.scores) ** 2))
+
+    @property
+    def mean(self) -> Floats:
+        """`(C,)`: what the fit with every picture says of the mean of the features."""
+        return np.asarray(self.wanted.mean(axis=0))
+
+    @property
+    def weights(self) -> Floats:
+        """`(k, C)`: the fit with every picture, on coordinates; `mean` is its intercept."""
+        unit, spread = self.directions.unit, self.directions.spread
+        return np.asarray((spread / (spread**2 + self.penalty))[:, None] * (unit.T @ (self.wanted - self.mean)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +86,7 @@ class Probed:
 
 
 def probe(features: Features, labels: ArrayLike, classes: int, *, groups: Groups | None = None) -> Probed:
-    """Fit a probe, and answer every picture without it.
+    """Fit a probe on features of unit length, and answer every picture without it.
 
     Args:
         features: `(n, D)` pooled features.
@@ -124,13 +98,8 @@ def probe(features: Features, labels: ArrayLike, classes: int, *, groups: Groups
         ValueError: Where all pictures belong together, so that nothing is left to fit on.
     """
     truth = np.asarray(labels, dtype=np.int64)
-    rows = _rows_of_groups(truth, groups)
-    if len(rows) < 2:
-        raise ValueError("nothing is left to fit on: all pictures belong together")
-    directions = Directions.of(features)
-    wanted = one_hot(truth, classes)
-    tried = [LeftOut(directions=directions, wanted=wanted, groups=rows, penalty=penalty) for penalty in PENALTIES]
-    best = min(tried, key=lambda one: one.loss)
+    directions = Directions.of(of_unit_length(features))
+    best = min(ridge_path(directions, truth, classes, groups=groups), key=lambda one: one.loss)
     temperature = fit_temperature(best.scores, truth)
     return Probed(
         directions=directions,
@@ -140,23 +109,34 @@ def probe(features: Features, labels: ArrayLike, classes: int, *, groups: Groups
     )
 
 
+def ridge_path(
+    directions: Directions, labels: Integers, classes: int, *, groups: Groups | None = None
+) -> list[LeftOut]:
+    """A fit for each penalty, the smallest first; all stand on one decomposition.
+
+    Args:
+        directions: Of the pictures' features.
+        labels: `(n,)`.
+        classes: C.
+        groups: `(n,)`, of pictures that belong together: they are left out together.
+
+    Raises:
+        ValueError: Where all pictures belong together, so that nothing is left to fit on.
+    """
+    rows = rows_of_groups(labels, groups)
+    if len(rows) < 2:
+        raise ValueError("nothing is left to fit on: all pictures belong together")
+    wanted = one_hot(labels, classes)
+    return [LeftOut(directions=directions, wanted=wanted, groups=rows, penalty=penalty) for penalty in PENALTIES]
+
+
 def one_hot(labels: Integers, classes: int) -> Floats:
     """`(n, C)`: 1 at each picture's class."""
     return np.eye(classes)[labels]
 
 
-def _main_directions(x: Floats) -> tuple[Floats, Floats]:
-    """`(n, k)` left singular vectors and `(k,)` singular values, by the smaller of the two Gram matrices."""
-    n, width = x.shape
-    values, vectors = np.linalg.eigh(x @ x.T if n <= width else x.T @ x)  # ascending
-    spread = np.sqrt(np.maximum(values[::-1][:DIRECTIONS], 0.0))
-    vectors = vectors[:, ::-1][:, :DIRECTIONS]
-    kept = spread > ROUNDING * max(spread[0], np.finfo(np.float64).tiny)
-    spread, vectors = spread[kept], vectors[:, kept]
-    return np.asarray(vectors if n <= width else x @ vectors / spread), spread
-
-
-def _rows_of_groups(labels: Integers, groups: Groups | None) -> list[Integers]:
+def rows_of_groups(labels: Integers, groups: Groups | None) -> list[Integers]:
+    """The rows of each group; without groups each picture is alone."""
     unit, _ = units_of(labels, groups)
     order = np.argsort(unit, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(unit[order])) + 1)

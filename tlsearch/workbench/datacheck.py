@@ -1,5 +1,6 @@
 """Checks labels and the amount of data: probes tell which labels look wrong, and what more pictures would bring."""
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -12,18 +13,27 @@ from tlsearch.records import Json, TrialState
 from tlsearch.stats.labels import suspects, together
 from tlsearch.stats.learning import Deal, LearningCurve, learning_curve
 from tlsearch.stats.ridge import Probed, probe
-from tlsearch.work import Job, Progress, RowResult
+from tlsearch.work import Job, Progress, Row, RowResult
 from tlsearch.workbench.parts import Parts
 from tlsearch.workbench.scoring import Emit, shown
 
 MOST_SUSPECTS = 200  # are named; the others are counted
+# Pictures that probes are fitted on at a time. In double precision a network's features of so many take 200 MB; of
+# 100 000 pictures they, and what is computed from them, would take several gigabytes.
+BLOCK = 20_000
+FEW = 10  # of a class in a block: below, the probe would know the class by too few pictures
 FOLDS, QUARTERS = 5, 4  # of a learning curve
 DEALS = 5
 MIRRORED = "flip"  # the augmentation whose views are a picture and its mirror image
 
+Rows = NDArray[np.int64]  # of the development images
+
 
 def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
     """Probe the development images with the backbone of each row; what the probes say is averaged.
+
+    Of more than `BLOCK` images, random parts of about that size are probed one after another, and the learning curve is
+    that of the first: what is in memory does not grow with the images.
 
     Args:
         parts: Of the study.
@@ -34,24 +44,22 @@ def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
     Returns:
         `extras` hold "images", how many; "suspected", of how many the label is doubted; "suspects", the first of these
         as a list of {"image", "label", "suggested", "probability", "sure"} in which images and classes are numbers; and
-        "learning", the learning curve without its sentence. `log_probs` are those of each image by probes that were
-        fitted without it.
+        "learning", the learning curve without its sentence, whose "tried" is how many images it was made of.
+        `log_probs` are those of each image by probes that were fitted without it.
     """
     began = time.monotonic()
     labels = parts.true_labels()
-    classes = len(parts.context.classes)
-    groups = list(job.options["groups"])
-    # where mirror images are at hand, the mean over both finds 2 of 100 exchanged labels more (benchmarks)
-    augment = MIRRORED if MIRRORED in parts.context.augments else "none"
-    probes = []
-    for done, row in enumerate(job.rows):
-        views = parts.provider(row.recipe).views(POOLED, augment, shown(emit, row.recipe.backbone))
-        emit(Progress(text="labels", done=done, total=len(job.rows)))
-        features = np.stack([np.asarray(view, dtype=np.float32) for view in views]).mean(axis=0)
-        probes.append(probe(features, labels, classes, groups=groups))
-    log_probs = together([one.log_probs for one in probes])
-    emit(Progress(text="would more pictures help", done=0, total=1))
-    curve = _curve(parts, probes, labels, groups)
+    groups = np.asarray(job.options["groups"])
+    views = [_views(parts, row, emit) for row in job.rows]
+    blocks = blocks_of(labels, groups, parts.context.seed)
+    log_probs = np.empty((len(labels), len(parts.context.classes)))
+    for done, rows in enumerate(blocks):
+        emit(Progress(text="labels", done=done, total=len(blocks)))
+        probes = _probes(views, labels[rows], len(parts.context.classes), groups[rows], rows)
+        log_probs[rows] = together([one.log_probs for one in probes])
+        if not done:
+            emit(Progress(text="would more pictures help", done=0, total=1))
+            curve = _curve(parts, probes, labels[rows], groups[rows])
     doubted = suspects(log_probs, labels, most=len(labels))
     found = [
         {
@@ -63,24 +71,71 @@ def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
         }
         for suspect in doubted[:MOST_SUSPECTS]
     ]
+    learning = {**_as_json(curve), "tried": len(blocks[0])}
     return RowResult.of(
         job,
         job.rows[0],
         TrialState.COMPLETED,
         log_probs=log_probs.astype(np.float32),
         seconds=time.monotonic() - began,
-        extras={"images": len(labels), "suspected": len(doubted), "suspects": found, "learning": _as_json(curve)},
+        extras={"images": len(labels), "suspected": len(doubted), "suspects": found, "learning": learning},
     )
 
 
-def _curve(parts: Parts, probes: Sequence[Probed], labels: NDArray[np.int64], groups: Sequence[int]) -> LearningCurve:
+def blocks_of(labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int) -> list[Rows]:
+    """The rows that are probed together, ascending: all at once, or random parts that each hold all classes.
+
+    A class of which a part would hold too few is in every part.
+
+    Args:
+        labels: `(n,)`.
+        groups: `(n,)`; rows of equal groups are in one part.
+        seed: The study's.
+    """
+    blocks = math.ceil(len(labels) / BLOCK)
+    if blocks == 1:
+        return [np.arange(len(labels))]
+    (dealt,) = fold_partitions(labels.tolist(), _keys(groups), blocks, 1, seed)
+    everywhere = np.bincount(labels)[labels] < FEW * blocks
+    return [np.flatnonzero((np.array(dealt) == block) | everywhere) for block in range(blocks)]
+
+
+def _views(parts: Parts, row: Row, emit: Emit) -> list[NDArray[np.generic]]:
+    """The cached features of one network, `(n, D)` a view."""
+    # where mirror images are at hand, the mean over both finds 2 of 100 exchanged labels more (benchmarks)
+    augment = MIRRORED if MIRRORED in parts.context.augments else "none"
+    return parts.provider(row.recipe).views(POOLED, augment, shown(emit, row.recipe.backbone))
+
+
+def _probes(
+    views: Sequence[Sequence[NDArray[np.generic]]],
+    labels: NDArray[np.int64],
+    classes: int,
+    groups: NDArray[np.int64],
+    rows: Rows,
+) -> list[Probed]:
+    """Each network's probe of some rows."""
+    found = []
+    for one in views:
+        features = np.stack([np.asarray(view[rows], dtype=np.float32) for view in one]).mean(axis=0)
+        found.append(probe(features, labels, classes, groups=groups.tolist()))
+    return found
+
+
+def _curve(
+    parts: Parts, probes: Sequence[Probed], labels: NDArray[np.int64], groups: NDArray[np.int64]
+) -> LearningCurve:
     seed = parts.context.seed
-    keys = [str(group) for group in groups]
+    keys = _keys(groups)
     folds = fold_partitions(labels.tolist(), keys, FOLDS, DEALS, seed)
     quarters = fold_partitions(labels.tolist(), keys, QUARTERS, DEALS, seed + 1)
     deals = [Deal(fold=np.array(one), quarter=np.array(other)) for one, other in zip(folds, quarters, strict=True)]
-    classes = len(parts.context.classes)
-    return learning_curve(probes, labels, classes, deals, metric=parts.context.metric, groups=groups, seed=seed)
+    classes, metric = len(parts.context.classes), parts.context.metric
+    return learning_curve(probes, labels, classes, deals, metric=metric, groups=groups.tolist(), seed=seed)
+
+
+def _keys(groups: NDArray[np.int64]) -> list[str]:
+    return [str(group) for group in groups.tolist()]
 
 
 def _as_json(curve: LearningCurve) -> dict[str, Json]:
