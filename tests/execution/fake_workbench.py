@@ -127,6 +127,8 @@ def misbehave(params: dict[str, Any]) -> str:
             note.with_suffix(".new").write_text(f"{os.getpid()} {child.pid}")
             note.with_suffix(".new").replace(note)
             misbehave({"does": params["then"]})
+        case "tells its process":
+            return str(os.getpid())
         case "tells its surroundings":
             return f"{os.environ['KERAS_BACKEND']} {os.environ['OMP_NUM_THREADS']} {sys.executable}"
     return ""

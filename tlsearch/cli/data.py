@@ -16,6 +16,7 @@ from tlsearch.cli.studies import find_study
 from tlsearch.devices import choose_devices
 from tlsearch.errors import StoreError, UnknownNameError
 from tlsearch.execution.local import LocalExecutor
+from tlsearch.execution.pool import WorkerPool
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.paths import DATABASE, cache_root
@@ -24,6 +25,7 @@ from tlsearch.report.text import number
 from tlsearch.runner import Places
 from tlsearch.runner.linking import REFERENCE, LinkFinder
 from tlsearch.runner.survey import survey
+from tlsearch.runner.warming import warm_up_of
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig, check_study, config_from_json, load_study
 from tlsearch.study.text import toml_text
@@ -114,12 +116,16 @@ def _of_a_file(place: str) -> str:
 def _survey(config: StudyConfig, host: PluginHost, places: Places) -> Survey:
     """The survey, with a line on the terminal that says what is in work."""
 
+    logs = places.cache / "logs"  # an error names them, when the run's folder is gone
+    pool = WorkerPool(logs)
+
     def workers(contexts: Sequence[WorkerContext]) -> LocalExecutor:
-        logs = places.cache / "logs"  # an error names them, when the run's folder is gone
-        return LocalExecutor(contexts, results=places.folder / "results", logs=logs)
+        return LocalExecutor(contexts, results=places.folder / "results", logs=logs, pool=pool)
 
     console = err()
-    with console.status(Text("looking for pictures")) as status:
+    device = choose_devices(config.run.devices)[0]
+    with pool, console.status(Text("looking for pictures")) as status:
+        pool.warm_up(warm_up_of(config, host=host, devices=[device]))
 
         def shown(text: str, done: int, total: int) -> None:
             status.update(line(f"{text}: {number(done)} of {number(total)}" if total > 1 else text))
@@ -136,7 +142,7 @@ def _survey(config: StudyConfig, host: PluginHost, places: Places) -> Survey:
             hubs=hubs,
             cache=places.cache,
             plugins=places.plugins,
-            device=choose_devices(config.run.devices)[0],
+            device=device,
             make_executor=workers,
             progress=shown,
         )

@@ -18,6 +18,7 @@ from tlsearch.cli.studies import STORE_VARIABLE, study_lock
 from tlsearch.devices import choose_devices
 from tlsearch.execution.local import LocalExecutor
 from tlsearch.execution.lock import StudyLock
+from tlsearch.execution.pool import WorkerPool
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.paths import DATABASE, cache_root, run_folder
@@ -74,11 +75,14 @@ def _run(study: Path, overrides: Sequence[str], store: str | None, plugins: tupl
 
 
 def _run_live(config: StudyConfig, *, host: PluginHost, store: Store, places: Places) -> Outcome:
+    logs = places.folder / "logs"
+    pool = WorkerPool(logs)
+
     def workers(contexts: Sequence[WorkerContext]) -> LocalExecutor:
-        return LocalExecutor(contexts, results=places.folder / "results", logs=places.folder / "logs")
+        return LocalExecutor(contexts, results=places.folder / "results", logs=logs, pool=pool)
 
     view = LiveView(err(), config.study.name)
-    with view:
+    with view, pool:
         return run_study(
             config,
             host=host,
@@ -87,6 +91,7 @@ def _run_live(config: StudyConfig, *, host: PluginHost, store: Store, places: Pl
             hubs=Hubs(notice=view.notice),
             observer=_Shown(view),
             make_executor=workers,
+            warm_up=pool.warm_up,
         )
 
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from tlsearch.errors import TlsearchError
 from tlsearch.execution.codec import event_from_json
-from tlsearch.execution.log import CappedLog
-from tlsearch.execution.process import Inbox, WorkerProcess
+from tlsearch.execution.pool import WorkerPool
+from tlsearch.execution.process import WorkerProcess
 from tlsearch.execution.results import read_results, results_file
 from tlsearch.records import EpochRecord, FailureReason
 from tlsearch.work import Job, JobEnded, Progress, RowResult, WorkerContext, WorkerEvent
@@ -60,6 +60,8 @@ class LocalExecutor:
         logs: Folder of what workers print, one capped file a worker.
         workbench: "module:function"; the function maps a context to a workbench, in the worker.
         start_timeout_s: How long opening the workbench may take.
+        pool: Where workers come from, and where those that wait for a job go at the end; it writes its own logs.
+            None starts workers for this executor alone.
     """
 
     def __init__(
@@ -70,17 +72,19 @@ class LocalExecutor:
         logs: Path,
         workbench: str = "tlsearch.workbench:open_workbench",
         start_timeout_s: float = START_TIMEOUT_S,
+        pool: WorkerPool | None = None,
     ) -> None:
         self._results = results
         self._logs = logs
         self._workbench = workbench
         self._start_timeout_s = start_timeout_s
-        self._inbox: Inbox = queue.SimpleQueue()
+        self._pool = pool or WorkerPool(logs)
+        self._keeps = pool is not None
         self._waiting: deque[Job] = deque()
         self._events: list[WorkerEvent] = []
         self._slots: list[_Slot] = []
         for number, context in enumerate(contexts):
-            process = self._spawn(number, context)
+            process = self._pool.take(number, context.threads)
             deadline = time.monotonic() + start_timeout_s
             self._slots.append(_Slot(number=number, context=context, process=process, deadline=deadline))
         for slot in self._slots:  # all of them start before the first is written to
@@ -115,9 +119,11 @@ class LocalExecutor:
             self._receive(min(left, HEARTBEAT_S))
 
     def close(self, grace_s: float = 0.0) -> None:
-        """Let rows in work end for at most `grace_s`, then kill every process group."""
+        """Let rows in work end for at most `grace_s`, then kill every process group but those that the pool keeps."""
         self._waiting.clear()
         until = time.monotonic() + grace_s
+        if self._keeps:
+            self._give_back()
         for slot in self._slots:
             if slot.started and grace_s > 0:
                 slot.process.send({"order": "stop"})
@@ -136,9 +142,15 @@ class LocalExecutor:
     ) -> None:
         self.close()
 
-    def _spawn(self, number: int, context: WorkerContext) -> WorkerProcess:
-        log = CappedLog(self._logs / f"worker-{number}.log")
-        return WorkerProcess(threads=context.threads, log=log, inbox=self._inbox)
+    def _give_back(self) -> None:
+        """Part with the workers that have opened their workbench and wait for a job."""
+        busy = []
+        for slot in self._slots:
+            if slot.ready and slot.job is None and slot.fault is None:
+                self._pool.give_back(slot.number, slot.process)
+            else:
+                busy.append(slot)
+        self._slots = busy
 
     def _send_context(self, slot: _Slot) -> None:
         context = slot.context.to_json()
@@ -155,12 +167,13 @@ class LocalExecutor:
     def _receive(self, timeout_s: float) -> None:
         """Take in every message that is there, waiting for the first."""
         try:
-            process, message = self._inbox.get(timeout=timeout_s) if timeout_s else self._inbox.get_nowait()
+            inbox = self._pool.inbox
+            process, message = inbox.get(timeout=timeout_s) if timeout_s else inbox.get_nowait()
             while True:
                 slot = next((slot for slot in self._slots if slot.process is process), None)
                 if slot is not None and message is not None:
                     self._take(slot, message)
-                process, message = self._inbox.get_nowait()
+                process, message = inbox.get_nowait()
         except queue.Empty:
             return
 
@@ -228,7 +241,7 @@ class LocalExecutor:
         self._events.append(JobEnded(job=job.id, reason=reason, detail=detail, blamed=blamed))
 
     def _replace(self, slot: _Slot) -> None:
-        slot.process = self._spawn(slot.number, slot.context)
+        slot.process = self._pool.take(slot.number, slot.context.threads)
         slot.deadline = time.monotonic() + self._start_timeout_s
         slot.ready, slot.job, slot.started, slot.fault = False, None, False, None
         self._send_context(slot)

@@ -1,7 +1,8 @@
-"""A worker process: opens a workbench once, then runs jobs, until its coordinator says stop or is gone.
+"""A worker process: opens a workbench, then runs jobs, until its coordinator says stop or is gone.
 
-It speaks JSON lines. In: `open` (once, first), `job`, `stop`. Out: `ready`, `started`, the events of `codec`, `done`;
-`refused` where no job can run here, `broken` where the workbench itself failed: after both it leaves.
+It speaks JSON lines. In: `warm` (imports while there is nothing else to do), `open` (before any job; another one takes
+the place of the workbench before), `job`, `stop`. Out: `ready` after each `open`, `started`, the events of `codec`,
+`done`; `refused` where no job can run here, `broken` where the workbench itself failed: after both it leaves.
 """
 
 import importlib
@@ -13,6 +14,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -87,18 +89,15 @@ class Worker:
     def __init__(self, out: BinaryIO, orders: Orders) -> None:
         self._out = out
         self._orders = orders
+        self._to_import: deque[str] = deque()
+        self._workbench: Workbench | None = None
+        self._results = Path()
 
     def serve(self) -> int:
-        """Open the workbench, run jobs, and return the exit code."""
-        opening = self._orders.jobs.get()
-        if opening is None:
-            return 0
-        results = Path(opening["results"])
+        """Open workbenches, run jobs, and return the exit code."""
         try:
-            workbench = _open(opening)
-            self._say({"event": "ready"})
-            while (order := self._orders.jobs.get()) is not None:
-                self._run(workbench, Job.from_json(order["job"]), results)
+            while (order := self._next_order()) is not None:
+                self._obey(order)
         except _Leave:
             return 0
         except TlsearchError as error:
@@ -111,8 +110,32 @@ class Worker:
             return 1
         return 0
 
-    def _run(self, workbench: Workbench, job: Job, results: Path) -> None:
-        with ResultWriter(results_file(results, job.id)) as writer:
+    def _next_order(self) -> dict[str, Any] | None:
+        """Wait for an order, and import meanwhile."""
+        while self._to_import and self._orders.jobs.empty():
+            name = self._to_import.popleft()
+            try:
+                importlib.import_module(name)
+            except Exception:  # told in full by the job that needs it
+                traceback.print_exc()
+        return self._orders.jobs.get()
+
+    def _obey(self, order: Mapping[str, Any]) -> None:
+        match order["order"]:
+            case "warm":
+                check_versions(order["versions"])
+                self._to_import.extend(order["modules"])
+            case "open":
+                self._workbench = None  # what it holds is given up before another is opened
+                self._workbench = _open(order)
+                self._results = Path(order["results"])
+                self._say({"event": "ready"})
+            case "job":
+                assert self._workbench is not None
+                self._run(self._workbench, Job.from_json(order["job"]))
+
+    def _run(self, workbench: Workbench, job: Job) -> None:
+        with ResultWriter(results_file(self._results, job.id)) as writer:
             self._say({"event": "started", "job": job.id})
             workbench.run(job, self._emitter(job, writer))
         self._say({"event": "done", "job": job.id})

@@ -1,4 +1,4 @@
-"""An errand: one job on a worker of its own, apart from any study's trials."""
+"""An errand: one job beside a study's trials, with an executor of its own."""
 
 from collections.abc import Callable, Sequence
 
@@ -29,15 +29,16 @@ def run_errand(
 
     def once(tried: Job) -> RowResult:
         executor.submit(tried)
+        result: RowResult | None = None
         while True:
             for event in executor.poll(POLL_S):
                 match event:
                     case RowResult():
-                        return event
+                        result = event
                     case Progress():
                         progress(event)
-                    case JobEnded():
-                        return lost_result(tried, event)
+                    case JobEnded():  # not before: a worker that is still busy cannot be kept for the study
+                        return result or lost_result(tried, event)
 
     try:
         return until_told(job, once)

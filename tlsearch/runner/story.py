@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tlsearch.devices import choose_devices
 from tlsearch.errors import StoreError, TlsearchError
-from tlsearch.execution.executor import Executor
+from tlsearch.execution.executor import Executor, WarmUp
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.records import EpochRecord, TrialRecord
@@ -28,6 +28,7 @@ from tlsearch.runner.preparing import Preparing
 from tlsearch.runner.proposals import as_record, first_jobs
 from tlsearch.runner.setup import Places, Setup, set_up
 from tlsearch.runner.showing import Showing
+from tlsearch.runner.warming import warm_up_of
 from tlsearch.search.baselines import baselines_left_out
 from tlsearch.search.jobs import Proposal, SpaceExhausted, next_round
 from tlsearch.store.store import Store
@@ -64,6 +65,7 @@ def run_study(
     hubs: Hubs,
     observer: Observer,
     make_executor: MakeExecutor,
+    warm_up: Callable[[WarmUp], None] | None = None,
 ) -> Outcome:
     """Run a study, or continue it where an earlier run left it.
 
@@ -75,6 +77,8 @@ def run_study(
         hubs: The run's.
         observer: Told what happens.
         make_executor: Starts workers, one a context.
+        warm_up: Starts workers that wait for `make_executor`; not called for a study that has begun, for it may turn
+            out complete.
 
     Raises:
         TlsearchError: Each kind says what is wrong and what to do.
@@ -82,12 +86,15 @@ def run_study(
     began = time.monotonic()
     live = Live(config, store=store, observer=observer, began=began)
     live.phase("data")
+    devices = choose_devices(config.run.devices)
+    if warm_up is not None and not store.has_trials(config.study.name):
+        warm_up(warm_up_of(config, host=host, devices=devices))
     links = LinkFinder(
         host=host,
         hubs=hubs,
         cache=places.cache,
         plugins=places.plugins,
-        device=choose_devices(config.run.devices)[0],
+        device=devices[0],
         make_executor=make_executor,
         progress=live.preparing,
     )

@@ -1,0 +1,68 @@
+"""WorkerPool: worker processes that start before it is known what they will do, and serve executor after executor."""
+
+import queue
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tlsearch.execution.executor import WarmUp
+from tlsearch.execution.log import CappedLog
+from tlsearch.execution.process import Inbox, WorkerProcess
+
+
+class WorkerPool:
+    """The worker processes of one command; one executor at a time uses them.
+
+    Args:
+        logs: Folder of what workers print, one capped file a worker.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self.inbox: Inbox = queue.SimpleQueue()
+        self._logs = logs
+        self._idle: dict[int, WorkerProcess] = {}
+
+    def warm_up(self, wanted: WarmUp) -> None:
+        """Start workers that nobody has asked for yet, and let them import; returns at once."""
+        for number in range(wanted.workers):
+            if number not in self._idle:
+                self._idle[number] = self._spawn(number, wanted.threads)
+        order = {"order": "warm", "versions": dict(wanted.versions), "modules": list(wanted.modules)}
+        for process in self._idle.values():
+            process.send(order)
+
+    def take(self, number: int, threads: int) -> WorkerProcess:
+        """The worker of that number: the one that waits, or a fresh one.
+
+        Args:
+            number: From 0; names its log.
+            threads: Of a fresh one; a workbench says itself how many it uses.
+        """
+        waiting = self._idle.pop(number, None)
+        if waiting is not None and not waiting.ended:
+            return waiting
+        if waiting is not None:
+            waiting.kill()  # it died: its pipes are closed
+        return self._spawn(number, threads)
+
+    def give_back(self, number: int, process: WorkerProcess) -> None:
+        """Keep a worker that has nothing in work for whoever takes it next."""
+        self._idle[number] = process
+
+    def close(self) -> None:
+        """Leave no process behind."""
+        for process in self._idle.values():
+            process.kill()
+        self._idle.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _spawn(self, number: int, threads: int) -> WorkerProcess:
+        log = CappedLog(self._logs / f"worker-{number}.log")
+        return WorkerProcess(threads=threads, log=log, inbox=self.inbox)

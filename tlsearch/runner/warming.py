@@ -1,0 +1,27 @@
+"""What a study's workers import while its data are still being checked."""
+
+from collections.abc import Sequence
+
+from tlsearch.devices import cpu_threads
+from tlsearch.execution.executor import WarmUp
+from tlsearch.host import PluginHost
+from tlsearch.study import StudyConfig
+
+WORKBENCH = "tlsearch.workbench.bench"  # with torch
+
+
+def warm_up_of(config: StudyConfig, *, host: PluginHost, devices: Sequence[str]) -> WarmUp:
+    """One worker a device, and what every job imports; then the frameworks that the study's backbones are built in.
+
+    Args:
+        config: The study.
+        host: With its plugins.
+        devices: That it computes on.
+    """
+    frameworks = {host.backbone(table.name).framework for table in config.backbones}
+    return WarmUp(
+        workers=len(devices),
+        threads=max(1, cpu_threads() // len(devices)),
+        versions=host.versions(),
+        modules=(WORKBENCH, *sorted(frameworks - {"torch"})),
+    )
