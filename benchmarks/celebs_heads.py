@@ -30,7 +30,7 @@ import numpy as np
 from tlsearch.data.pillow_rules import cropped_from_px, decode, shrink
 from tlsearch.devices import cpu_threads
 from tlsearch.host import PluginHost
-from tlsearch.store.store import Store
+from tlsearch.store.reading import StoreReader
 
 HERE = Path(__file__).parent
 IMAGE_PX, CROP_FRACTION = 160, 0.875  # of EfficientNet-Lite0's weights
@@ -131,7 +131,7 @@ def time_tlsearch(pictures: Path, scratch: Path, *, seed: int) -> Timed:
     (scratch / "heads.toml").write_text(study, encoding="utf-8")
     tlsearch = str(Path(sys.executable).with_name("tlsearch"))
     took, _ = timed([tlsearch, "run", "heads.toml"], scratch)
-    with Store.open(f"sqlite:///{scratch}/runs/heads/study.db", readonly=True) as store:
+    with StoreReader.open(f"sqlite:///{scratch}/runs/heads/study.db") as store:
         scores = [trial.score for trial in store.trials("heads") if trial.counted and trial.score is not None]
     if len(scores) != TRIALS:
         raise SystemExit(f"tlsearch completed {len(scores)} trials of {TRIALS}")

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from tlsearch.records import TrialState
-from tlsearch.store.store import Store
+from tlsearch.store.reading import StoreReader
 
 PROMISED = 1.6
 HEAD_TRIALS = 50
@@ -100,7 +100,7 @@ def run(scratch: Path, name: str, *, folds: int, unfrozen: int, trials: int) -> 
 
 def told(folder: Path, name: str, took: float) -> Timed:
     """What the run's own store says of its time."""
-    with Store.open(f"sqlite:///{folder}/runs/{name}/study.db", readonly=True) as store:
+    with StoreReader.open(f"sqlite:///{folder}/runs/{name}/study.db") as store:
         phases = store.events(name, ["phase_timed"])
         ended = [trial for trial in store.trials(name) if trial.state is TrialState.COMPLETED]
     search = sum(float(event.data["seconds"]) for event in phases if event.data["phase"] == "search")

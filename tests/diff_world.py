@@ -9,7 +9,8 @@ import numpy as np
 from tlsearch.records import ModelFacts, StudyRecord, TrialKind, TrialRecord, TrialState
 from tlsearch.report.contender import Contender, load_contender
 from tlsearch.stats import score
-from tlsearch.store import Store
+from tlsearch.store.reading import StoreReader
+from tlsearch.store.store import Store
 from tlsearch.training.recipe import Phase, Recipe
 from tlsearch.work import JobKind, RowResult
 
@@ -63,7 +64,7 @@ class World:
         return folder
 
     def contender(self, folder: Path, trial: int | None = None) -> Contender:
-        with Store.open(f"sqlite:///{self.stored(folder)}/study.db", readonly=True) as store:
+        with StoreReader.open(f"sqlite:///{self.stored(folder)}/study.db") as store:
             return load_contender(store, self.name, trial)
 
     def _record(self, labels: list[int]) -> StudyRecord:

@@ -10,7 +10,7 @@ from page_world import PageStudy
 
 from tlsearch.report.page.reading import load_material
 from tlsearch.report.page.render import page
-from tlsearch.store import Store
+from tlsearch.store.reading import StoreReader
 
 
 class Skeleton(HTMLParser):
@@ -59,7 +59,7 @@ class Skeleton(HTMLParser):
 
 def written(study: PageStudy, folder: Path) -> str:
     """A study's page."""
-    with Store.open(study.write(folder), readonly=True) as store:
+    with StoreReader.open(study.write(folder)) as store:
         return page(load_material(store, study.name))
 
 

@@ -15,7 +15,7 @@ from tlsearch.records import FailureReason, ModelFacts, StudyRecord, TrialKind, 
 from tlsearch.report.cells import worst_mistakes
 from tlsearch.stats import bbc_cv, score
 from tlsearch.stats.calibration import calibrate
-from tlsearch.store import Store
+from tlsearch.store.store import Store
 from tlsearch.training.recipe import Phase, Recipe
 from tlsearch.work import JobKind, RowResult
 

@@ -10,6 +10,7 @@ from tlsearch.execution.lock import StudyLock
 from tlsearch.final_files import DESCRIPTION, NEEDED
 from tlsearch.holdout import open_holdout, recorded_holdout
 from tlsearch.records import StudyRecord
+from tlsearch.store.reading import StoreReader
 from tlsearch.store.store import Store
 
 LABELS = [0, 1, 0, 1, 1, 0, 0, 1]
@@ -51,11 +52,11 @@ def test_a_second_opening_returns_what_is_recorded_without_reading_the_answers(s
     assert len(store.events("s", ["holdout_opened"])) == 1
 
 
-def test_a_read_only_store_tells_what_is_recorded(store: Store, tmp_path: Path) -> None:
+def test_a_reader_tells_what_is_recorded(store: Store, tmp_path: Path) -> None:
     final = final_model(tmp_path / "final", "abc")
     first = open_holdout(store, "s", final, tmp_path / "lock")
-    with Store.open(f"sqlite:///{tmp_path / 'study.db'}", readonly=True) as reader:
-        assert open_holdout(reader, "s", final, tmp_path / "lock") == first
+    with StoreReader.open(f"sqlite:///{tmp_path / 'study.db'}") as reader:
+        assert recorded_holdout(reader, "s", "abc") == first
 
 
 def test_another_final_model_is_another_opening_on_record(store: Store, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from tlsearch.execution.lock import StudyLock
 from tlsearch.final_files import SEALED, read_answers, read_final
 from tlsearch.records import Event, StudyRecord
 from tlsearch.stats import score, score_interval
+from tlsearch.store.reading import StudyReader
 from tlsearch.store.store import Store
 
 OPENED = "holdout_opened"
@@ -46,7 +47,7 @@ def open_holdout(store: Store, study: str, final_folder: Path, lock_path: Path |
     """Score the sealed answers and record the opening; for a model that it was opened for, what is recorded.
 
     Args:
-        store: Writable, unless the holdout is open already.
+        store: Holds the study.
         study: The study's name.
         final_folder: Of the final model.
         lock_path: The coordinator's lock; None where the caller holds it.
@@ -74,7 +75,7 @@ def open_holdout(store: Store, study: str, final_folder: Path, lock_path: Path |
         return _from_event(store.add_event(study, OPENED, data))
 
 
-def final_folder(store: Store, study: str) -> Path | None:
+def final_folder(store: StudyReader, study: str) -> Path | None:
     """The folder of the final model of the configuration that is now chosen; None before a run came to its end.
 
     A winner that lost and won again keeps its earlier fit, so the last fit need not be the one that counts.
@@ -87,7 +88,7 @@ def final_folder(store: Store, study: str) -> Path | None:
     return Path(folders[-1]) if folders else None
 
 
-def recorded_holdout(store: Store, study: str, digest: str) -> HoldoutScore | None:
+def recorded_holdout(store: StudyReader, study: str, digest: str) -> HoldoutScore | None:
     """What was recorded when the holdout was opened for this final model; None while it is closed for it."""
     for event in store.events(study, kinds=[OPENED]):
         if event.data["final"] == digest:

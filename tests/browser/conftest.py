@@ -10,7 +10,7 @@ from page_world import PageStudy, drawn_picture
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from tlsearch.report.html import write_html
-from tlsearch.store import Store
+from tlsearch.store.reading import StoreReader
 
 ARGUMENTS = (
     "--no-sandbox",  # for root, as in a container
@@ -86,7 +86,7 @@ def write_page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[PageStudy]
     def write(study: PageStudy) -> Path:
         folder = tmp_path_factory.mktemp("page")
         target = folder / "report.html"
-        with Store.open(study.write(folder), readonly=True) as store:
+        with StoreReader.open(study.write(folder)) as store:
             write_html(store, study.name, target)
         return target
 

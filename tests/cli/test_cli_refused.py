@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tlsearch.cli import main
-from tlsearch.store import Store
+from tlsearch.store.store import Store
 
 NOWHERE = ("--set", "data.path=nowhere")  # refused once the store is there
 STUDY = """

@@ -9,7 +9,7 @@ from tlsearch.execution.local import LocalExecutor
 from tlsearch.execution.lock import StudyLock
 from tlsearch.execution.results import read_results, results_file
 from tlsearch.records import FailureReason, StudyRecord, TrialKind, TrialRecord, TrialState
-from tlsearch.store import Store
+from tlsearch.store.store import Store
 from tlsearch.work import Job, JobEnded, JobKind, Row, RowResult
 
 STUDY = StudyRecord(name="fake", config={}, definition={}, context={}, created="now")

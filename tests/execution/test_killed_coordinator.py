@@ -15,7 +15,7 @@ from mini_coordinator import TRIALS
 from worker_helpers import becomes_true
 
 from tlsearch.records import FailureReason, TrialState
-from tlsearch.store import Store
+from tlsearch.store.reading import StoreReader
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def completed(folder: Path) -> int:
     """Trials that are completed by now, as a report would see them."""
     if not (folder / "study.db").exists():
         return 0
-    with Store.open(f"sqlite:///{folder / 'study.db'}", readonly=True) as store:
+    with StoreReader.open(f"sqlite:///{folder / 'study.db'}") as store:
         if store.study("fake") is None:
             return 0
         return sum(trial.state is TrialState.COMPLETED for trial in store.trials("fake"))
@@ -54,7 +54,7 @@ def test_a_study_killed_again_and_again_ends_with_each_trial_completed_once(tmp_
     with coordinator(tmp_path) as process:
         assert process.wait(timeout=60) == 0
 
-    with Store.open(f"sqlite:///{tmp_path / 'study.db'}", readonly=True) as store:
+    with StoreReader.open(f"sqlite:///{tmp_path / 'study.db'}") as store:
         trials, attempts = store.trials("fake"), store.attempts("fake")
         assert [trial.state for trial in trials] == [TrialState.COMPLETED] * TRIALS
         assert len(store.predictions("fake")) == TRIALS

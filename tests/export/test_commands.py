@@ -15,6 +15,7 @@ from tlsearch.execution.lock import StudyLock
 from tlsearch.export.facts import StudyFacts, study_facts
 from tlsearch.paths import run_folder
 from tlsearch.records import FailureReason, StudyRecord, TrialKind, TrialRecord, TrialState
+from tlsearch.store.reading import StoreReader
 from tlsearch.store.store import Store
 
 ESTIMATE = {
@@ -89,7 +90,7 @@ def test_export_best_writes_a_bundle_opens_the_holdout_once_and_predict_reads_it
     assert "of 4 pictures right" in shown.out
     assert "checking model.onnx on 4 holdout pictures" in shown.err
     assert main([*command, "--force"]) == 0
-    with Store.open(url, readonly=True) as store:
+    with StoreReader.open(url) as store:
         assert len(store.events(facts.name, ["holdout_opened"])) == 1
     capsys.readouterr()
 
@@ -108,7 +109,7 @@ def test_a_disagreement_ends_with_exit_code_5_and_a_closed_holdout(
     assert main(["export-best", "--to", "bundle", "--plugin", str(SMALL_NET), "--format", "onnx"]) == 5
     assert "does not give the final model's answers" in capsys.readouterr().err
     assert not (here / "bundle").exists()
-    with Store.open(url, readonly=True) as store:
+    with StoreReader.open(url) as store:
         assert store.events(swapped.name, ["holdout_opened"]) == []
 
 
@@ -125,7 +126,7 @@ def test_a_place_among_the_pictures_is_refused_before_a_framework_is_loaded(here
 def test_only_a_listing_is_known_to_take_no_other_file_for_a_picture(
     here: Path, facts: StudyFacts, source: str, walked: bool
 ) -> None:
-    with Store.open(keep(facts, ended(facts), source=source), readonly=True) as store:
+    with StoreReader.open(keep(facts, ended(facts), source=source)) as store:
         assert study_facts(store, facts.name).walked is walked
 
 
@@ -140,7 +141,7 @@ def test_a_study_in_which_nothing_completed_tells_why_with_exit_code_1(
     here: Path, facts: StudyFacts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = keep(facts, [], trials=(FAILED, replace(FAILED, number=4)))
-    with Store.open(url, readonly=True) as store, pytest.raises(NothingCompletedError):
+    with StoreReader.open(url) as store, pytest.raises(NothingCompletedError):
         study_facts(store, facts.name)
     assert main(["export-best", "--to", "bundle"]) == 1
     assert "2 out_of_memory; the first: 12 GB wanted" in capsys.readouterr().err
@@ -226,7 +227,7 @@ def test_a_floor_that_is_not_kept_goes_with_the_model(here: Path, facts: StudyFa
     floor = {"floor": "min_recall.few", "wanted": 0.9, "reached": 1.0, "again": 0.0, "holds": True}
     chosen = {"trial": 3, "estimate": ESTIMATE, "floors": [floor]}
     url = keep(facts, [("final_fitted", {"trial": 3, "folder": str(facts.final)}), ("chosen", chosen)])
-    with Store.open(url, readonly=True) as store:
+    with StoreReader.open(url) as store:
         *_, note = study_facts(store, facts.name).notes
     assert (
         note

@@ -16,7 +16,7 @@ from tlsearch.report.page.parallel import parallel
 from tlsearch.report.page.reading import load_material
 from tlsearch.report.page.scale import Scale
 from tlsearch.report.text import Words
-from tlsearch.store import Store
+from tlsearch.store.reading import StoreReader
 
 WORDS = Words(metric="accuracy")
 
@@ -24,7 +24,7 @@ WORDS = Words(metric="accuracy")
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
     study = PageStudy()
-    with Store.open(study.write(tmp_path_factory.mktemp("charts")), readonly=True) as store:
+    with StoreReader.open(study.write(tmp_path_factory.mktemp("charts"))) as store:
         return load_material(store, study.name)
 
 
@@ -101,7 +101,7 @@ def test_with_two_trials_there_is_nothing_to_compare(material: Material) -> None
 
 def test_names_in_a_chart_are_no_markup(tmp_path: Path) -> None:
     study = PageStudy(backbone="<b>net</b>", head="<a href='javascript:x'>h</a>", baseline="<i>r</i>")
-    with Store.open(study.write(tmp_path), readonly=True) as store:
+    with StoreReader.open(study.write(tmp_path)) as store:
         found = load_material(store, study.name)
     texts = json.dumps([chart.data for chart in drawn(found)])
     assert "&lt;b&gt;net" in texts

@@ -9,7 +9,7 @@ from page_world import PageStudy
 
 from tlsearch.cli import main
 from tlsearch.records import StudyRecord, TrialKind, TrialRecord, TrialState
-from tlsearch.store import Store
+from tlsearch.store.store import Store
 from tlsearch.training.recipe import Phase, Recipe
 from tlsearch.work import JobKind, RowResult
 

@@ -14,7 +14,8 @@ from tlsearch.report.data_findings import how_to_read
 from tlsearch.report.page.reading import load_material
 from tlsearch.report.page.render import page
 from tlsearch.report.text import Words
-from tlsearch.store import Store
+from tlsearch.store.reading import StoreReader
+from tlsearch.store.store import Store
 
 
 def ending(curve: LearningCurve, last: float) -> LearningCurve:
@@ -55,7 +56,7 @@ def test_before_the_first_trial_the_data_check_is_not_said_to_be_missing(tmp_pat
     url = f"sqlite:///{tmp_path / 'study.db'}"
     with Store.open(url) as store:
         store.define_study(study._record())
-    with Store.open(url, readonly=True) as store:
+    with StoreReader.open(url) as store:
         text = built(page(load_material(store, study.name))).text
     assert "Labels are not checked yet. This comes before the first trial." in text
     assert "did not" not in text
@@ -88,7 +89,7 @@ def test_a_run_of_earlier_code_told_no_plugin_files(tmp_path: Path) -> None:
 
 def test_a_learning_curve_above_the_winner_is_a_finding_about_the_search(tmp_path: Path) -> None:
     study = PageStudy()
-    with Store.open(study.write(tmp_path), readonly=True) as store:
+    with StoreReader.open(study.write(tmp_path)) as store:
         summary = load_material(store, study.name).summary
     words = Words(metric="accuracy")
     assert summary.check is not None

@@ -12,7 +12,8 @@ from page_world import HOSTILE, PageStudy
 
 from tlsearch.report.page.reading import load_material
 from tlsearch.report.page.render import SECTIONS, page
-from tlsearch.store import Store
+from tlsearch.store.reading import StoreReader
+from tlsearch.store.store import Store
 
 MEGABYTES = 8_000_000
 
@@ -160,7 +161,7 @@ def test_of_a_study_that_has_only_begun_the_page_says_so_and_carries_no_charts(t
     url = f"sqlite:///{tmp_path / 'study.db'}"
     with Store.open(url) as store:
         store.define_study(study._record())
-    with Store.open(url, readonly=True) as store:
+    with StoreReader.open(url) as store:
         html = page(load_material(store, study.name))
     assert "No trial has completed yet" in html
     assert html.count('<p class="missing">') >= 10

@@ -15,7 +15,7 @@ from tlsearch.progress import LiveState
 from tlsearch.records import TrialRecord
 from tlsearch.runner import Outcome, Places, run_study
 from tlsearch.runner.story import MakeExecutor
-from tlsearch.store import Store
+from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig, load_study
 from tlsearch.work import Workbench, WorkerContext
 from tlsearch.workbench import open_workbench

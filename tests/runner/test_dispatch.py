@@ -11,7 +11,7 @@ from tlsearch.execution.results import ResultWriter, results_file
 from tlsearch.records import FailureReason, ModelFacts, StudyRecord, TrialKind, TrialRecord, TrialState
 from tlsearch.runner.dispatch import Dispatcher, Watcher
 from tlsearch.runner.journal import Journal
-from tlsearch.store import Store
+from tlsearch.store.store import Store
 from tlsearch.training.recipe import Phase, Recipe
 from tlsearch.work import Job, JobEnded, JobKind, Row, RowResult, WorkerEvent
 

@@ -12,7 +12,8 @@ from command_run import Strike, Study
 
 from tlsearch.execution.results import read_results
 from tlsearch.records import FailureReason, TrialKind, TrialState
-from tlsearch.store import Store
+from tlsearch.store.reading import StoreReader
+from tlsearch.store.store import Store
 from tlsearch.work import JobKind
 from tlsearch_datasets.celebs_demo import CelebsDemoOptions, load
 
@@ -87,7 +88,7 @@ def test_a_study_killed_at_every_moment_runs_each_trial_it_was_asked_for_exactly
     assert study.run() == 0, study.said
     assert study.nothing_is_left_running()
 
-    with Store.open(study.store_url, readonly=True) as store:
+    with StoreReader.open(study.store_url) as store:
         every_trial_ended_once(store)
         every_lost_attempt_has_one_successor(store)
         the_best_were_confirmed_and_one_was_fitted(store, tmp_path)

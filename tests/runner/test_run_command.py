@@ -11,7 +11,7 @@ from runner_world import NETS, write_study
 from tlsearch.cli import main
 from tlsearch.execution.lock import StudyLock
 from tlsearch.records import TrialState
-from tlsearch.store import Store
+from tlsearch.store.reading import StoreReader
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_a_trial_that_kills_its_worker_fails_alone(here: Path) -> None:
     heads = json.dumps(["linear", "failing"])
     study.write_text(study.read_text().replace('heads = ["linear"]', f"heads = {heads}"))
     assert main(["run", "tiny.toml", "--plugin", "deadly.py", "--set", "study.budget.trials=2"]) == 0
-    with Store.open("sqlite:///runs/tiny/study.db", readonly=True) as store:
+    with StoreReader.open("sqlite:///runs/tiny/study.db") as store:
         trials, attempts = store.trials("tiny"), store.attempts("tiny")
     (failed,) = [trial for trial in trials if trial.state is TrialState.FAILED]
     assert failed.reason == "exited"

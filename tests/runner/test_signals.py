@@ -10,7 +10,7 @@ from command_run import Strike, Study
 from runner_world import NETS, write_study
 
 from tlsearch.records import FailureReason, TrialState
-from tlsearch.store import Store
+from tlsearch.store.reading import StoreReader
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_each_signal_stops_the_run_and_the_printed_command_continues_it(study: S
         assert "Traceback" not in study.said
         assert study.nothing_is_left_running()
     assert study.run() == 0, study.said
-    with Store.open(study.store_url, readonly=True) as store:
+    with StoreReader.open(study.store_url) as store:
         trials, attempts = store.trials("tiny"), store.attempts("tiny")
     assert sum(trial.counted for trial in trials) == 6
     assert all(trial.state in (TrialState.COMPLETED, TrialState.PRUNED) for trial in trials)

@@ -10,7 +10,7 @@ from tlsearch.errors import NothingCompletedError, StoreError
 from tlsearch.records import Event, StudyRecord, TrialKind, TrialRecord, TrialState, used_seconds
 from tlsearch.runner.budget import out_of_time
 from tlsearch.runner.journal import Journal
-from tlsearch.store import Store
+from tlsearch.store.store import Store
 
 DAY_S = 86_400.0
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tlsearch.records import StudyRecord, TrialKind, TrialRecord, TrialState
-from tlsearch.store import Store
+from tlsearch.store.store import Store
 from tlsearch.work import JobKind, RowResult
 
 STUDY = StudyRecord(

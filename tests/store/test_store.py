@@ -10,7 +10,7 @@ from sqlalchemy import MetaData, create_engine
 
 from tlsearch.errors import StoreError
 from tlsearch.records import EpochRecord, FailureReason, ModelFacts, StudyRecord, TrialKind, TrialRecord, TrialState
-from tlsearch.store import Store
+from tlsearch.store.store import Store
 from tlsearch.store.tables import metadata
 from tlsearch.work import JobKind, RowResult
 

@@ -26,7 +26,7 @@ from tlsearch.runner import Places
 from tlsearch.runner.linking import REFERENCE, LinkFinder
 from tlsearch.runner.survey import survey
 from tlsearch.runner.warming import warm_up_of
-from tlsearch.store.store import Store
+from tlsearch.store.reading import StoreReader
 from tlsearch.study import StudyConfig, check_study, config_from_json, load_study
 from tlsearch.study.text import toml_text
 from tlsearch.text import safe
@@ -101,7 +101,7 @@ def _stored(path: Path, place: str) -> StudyConfig:
         if path.is_file():
             raise UnknownNameError(f"{safe(place)} is no folder and no study file", hint=_of_a_file(place)) from None
         raise UnknownNameError(f"{safe(place)} is no folder, and {error.message}", hint=error.hint) from None
-    with Store.open(found.store, readonly=True) as opened:
+    with StoreReader.open(found.store) as opened:
         record = opened.study(found.name)
     if record is None:
         raise StoreError(f"the store has no study '{found.name}'")

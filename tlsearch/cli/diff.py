@@ -13,7 +13,7 @@ from tlsearch.report.contender import Contender, load_contender
 from tlsearch.report.diff import compare
 from tlsearch.report.diff_json import diff_json
 from tlsearch.report.diff_terminal import render_diff
-from tlsearch.store.store import Store
+from tlsearch.store.reading import StoreReader
 
 SIDE_HELP = "A study file, a name or folder under runs/; with :12 its trial 12, else the best it found."
 TRIAL = re.compile(r"(?P<study>.+):(?P<trial>\d+)", re.DOTALL)
@@ -45,5 +45,5 @@ def _contender(named: str, store: str | None) -> Contender:
         found = find_study(None, f"sqlite:///{database}")
     else:
         found = find_study(study, store)
-    with Store.open(found.store, readonly=True) as opened:
+    with StoreReader.open(found.store) as opened:
         return load_contender(opened, found.name, trial)

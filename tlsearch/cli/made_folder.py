@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tlsearch.disk import writing
 from tlsearch.errors import DataError, DeviceError, PluginError, StudyFileError, UnknownNameError, WeightsError
-from tlsearch.store.store import Store
+from tlsearch.store.reading import StoreReader
 
 # what these say is all that there is to say: of other errors the logs of workers, in the folder, tell more
 REFUSALS = (StudyFileError, UnknownNameError, PluginError, DataError, WeightsError, DeviceError)
@@ -38,7 +38,7 @@ def made_folder(folder: Path, *, store: str, study: str) -> Iterator[None]:
 
 
 def _is_stored(store: str, study: str) -> bool:
-    with Store.open(store, readonly=True) as opened:
+    with StoreReader.open(store) as opened:
         return opened.study(study) is not None
 
 

@@ -8,12 +8,11 @@ import typer
 from tlsearch.cli.output import line, out, print_json
 from tlsearch.cli.studies import StoredStudy, find_study
 from tlsearch.errors import NothingCompletedError
-from tlsearch.holdout import final_folder, open_holdout
 from tlsearch.report.as_json import to_json
 from tlsearch.report.load import load_summary
 from tlsearch.report.terminal import render
 from tlsearch.report.values import Summary
-from tlsearch.store.store import Store
+from tlsearch.store.reading import StoreReader
 
 
 def report_command(
@@ -54,7 +53,7 @@ def report_command(
 
 
 def _load(found: StoredStudy) -> Summary:
-    with Store.open(found.store, readonly=True) as opened:
+    with StoreReader.open(found.store) as opened:
         return load_summary(opened, found.name)
 
 
@@ -62,13 +61,19 @@ def _write_page(found: StoredStudy, to: Path | None) -> Summary:
     from tlsearch.report.html import NAME, write_html  # loads a template engine, which no other report needs
 
     target = to or found.folder / NAME
-    with Store.open(found.store, readonly=True) as opened:
+    with StoreReader.open(found.store) as opened:
         summary = write_html(opened, found.name, target)
     out().print(line(str(target)), soft_wrap=True)
     return summary
 
 
 def _open(found: StoredStudy) -> None:
+    from tlsearch.holdout import (
+        final_folder,
+        open_holdout,
+    )  # with the lock and what writes, which no other report needs
+    from tlsearch.store.store import Store
+
     with Store.open(found.store) as opened:
         folder = final_folder(opened, found.name)
         if folder is None:

@@ -7,9 +7,8 @@ from typing import Any
 
 from tlsearch.errors import Fault, StoreError, StudyFileError, UnknownNameError
 from tlsearch.paths import DATABASE, RUNS, newest_run, run_folder
+from tlsearch.store.reading import StoreReader
 from tlsearch.store.sqlite import sqlite_path
-from tlsearch.store.store import Store
-from tlsearch.study.text import read_toml
 from tlsearch.text import did_you_mean, safe, slug
 
 RUN_IT = "start one with tlsearch run STUDY.toml"
@@ -53,7 +52,7 @@ def find_study(study: str | None, store: str | None = None) -> StoredStudy:
             shown = safe(name or folder.name)
             raise UnknownNameError(f"study '{shown}' has no run in {folder}{_close(shown)}", hint="see ls runs")
         url = f"sqlite:///{folder / DATABASE}"
-    with Store.open(url, readonly=True) as opened:
+    with StoreReader.open(url) as opened:
         known = [record.name for record in opened.studies()]
     if not known:
         raise UnknownNameError(f"{folder or 'the store'} holds no study: its run ended before it began", hint=RUN_IT)
@@ -82,6 +81,8 @@ def _named(study: str | None) -> tuple[str | None, Path | None, str | None]:
 
 def _read(path: Path) -> tuple[str, str | None]:
     """A study file's name and store. Its other faults are for `run` to tell: what is stored can be told regardless."""
+    from tlsearch.study.text import read_toml  # with all that checks a study file, which a name does not need
+
     tables = read_toml(path)
     name, store = _text(tables, "study", "name"), _text(tables, "run", "store")
     if not name:

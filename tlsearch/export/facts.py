@@ -10,7 +10,7 @@ from tlsearch.holdout import final_folder
 from tlsearch.records import Json, TrialRecord, TrialState
 from tlsearch.stats import Calibration, Interval, SelectionEstimate
 from tlsearch.stats.floors import Reached, doubt
-from tlsearch.store.store import Store
+from tlsearch.store.reading import StudyReader
 
 LISTING = "table"  # the source that takes pictures from a list; of any other one it is not known
 
@@ -54,7 +54,7 @@ class StudyFacts:
     walked: bool = True
 
 
-def study_facts(store: Store, name: str) -> StudyFacts:
+def study_facts(store: StudyReader, name: str) -> StudyFacts:
     """Read a study that ended with a final model.
 
     Raises:
@@ -124,5 +124,5 @@ def nothing_completed(name: str, trials: list[TrialRecord]) -> NothingCompletedE
     )
 
 
-def _known(store: Store) -> str:
+def _known(store: StudyReader) -> str:
     return ", ".join(record.name for record in store.studies()) or "none"

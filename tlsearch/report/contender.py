@@ -12,7 +12,7 @@ from tlsearch.report.entries import entry
 from tlsearch.report.evidence import Evidence
 from tlsearch.report.load import load_evidence
 from tlsearch.report.values import Entry
-from tlsearch.store.store import Store
+from tlsearch.store.reading import StudyReader
 
 CONFIRMING_REPEAT = 1
 
@@ -56,11 +56,11 @@ class Contender:
         return same and np.array_equal(self.answers, other.answers, equal_nan=True)
 
 
-def load_contender(store: Store, study: str, trial: int | None = None) -> Contender:
+def load_contender(store: StudyReader, study: str, trial: int | None = None) -> Contender:
     """Read one side of a comparison.
 
     Args:
-        store: May be open for reading only.
+        store: Holds the study.
         study: The study's name.
         trial: A trial's number; None takes the study's named best, or its best so far while it runs.
 

@@ -12,7 +12,7 @@ from tlsearch.errors import TlsearchError
 from tlsearch.report.page.reading import load_material
 from tlsearch.report.page.render import GENERATOR, page
 from tlsearch.report.values import Summary
-from tlsearch.store.store import Store
+from tlsearch.store.reading import StudyReader
 
 NAME = "report.html"
 MARK = f'<meta name="generator" content="{GENERATOR}">'.encode()
@@ -24,7 +24,7 @@ class PageError(TlsearchError):
     """A place where no report can be written."""
 
 
-def write_html(store: Store, study: str, target: Path) -> Summary:
+def write_html(store: StudyReader, study: str, target: Path) -> Summary:
     """Write a stored study's report as a page.
 
     Args:

@@ -6,16 +6,16 @@ from tlsearch.errors import StoreError
 from tlsearch.report.evidence import Evidence
 from tlsearch.report.summary import summarise
 from tlsearch.report.values import Summary
-from tlsearch.store.store import Store
+from tlsearch.store.reading import StudyReader
 
 STORED = ("importance", "data_check")  # files that a summary reads
 
 
-def load_evidence(store: Store, study: str, files: Sequence[str] = ()) -> Evidence:
+def load_evidence(store: StudyReader, study: str, files: Sequence[str] = ()) -> Evidence:
     """All records of a stored study.
 
     Args:
-        store: May be open for reading only.
+        store: Holds the study.
         study: The study's name.
         files: Names of the small files to read; those that the study does not have are left out.
 
@@ -35,7 +35,7 @@ def load_evidence(store: Store, study: str, files: Sequence[str] = ()) -> Eviden
     )
 
 
-def load_summary(store: Store, study: str) -> Summary:
+def load_summary(store: StudyReader, study: str) -> Summary:
     """Everything a report may show of a stored study.
 
     Raises:

@@ -1,5 +1,1 @@
-"""The one truth about a study, in SQLite: the only importer of sqlalchemy."""
-
-from tlsearch.store.store import Store
-
-__all__ = ["Store"]
+"""The one truth about a study, in SQLite: `reading` for reports, `store` for the one that writes."""

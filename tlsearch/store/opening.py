@@ -1,17 +1,17 @@
 """Opening a store: inspect first, then check its version and pages, and only then write."""
 
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-
-from sqlalchemy import Connection
+from typing import Any
 
 from tlsearch.errors import StoreError
 from tlsearch.store import sqlite
 from tlsearch.store.migrations import LATEST, migrate
-from tlsearch.store.transactions import Transactions
 
 
-def open_file(url: str, *, readonly: bool, timeout_s: float) -> tuple[Path, Transactions]:
-    """The file that a URL names, and transactions on it; see `Store.open`.
+def open_file(url: str, *, readonly: bool, timeout_s: float) -> Path:
+    """The file that a URL names: there and whole; a writer has yet to `upgrade` it.
 
     Raises:
         StoreError: No whole store of a known version; the file is left as it was.
@@ -25,15 +25,12 @@ def open_file(url: str, *, readonly: bool, timeout_s: float) -> tuple[Path, Tran
     if not readonly:
         sqlite.refuse_readonly(path)
     _check(path, readonly=readonly, timeout_s=timeout_s)
-    transactions = Transactions(sqlite.open_engine(path, readonly=readonly), path, timeout_s=timeout_s)
-    if not readonly:
-        transactions.run(_upgrade)
-    return path, transactions
+    return path
 
 
 def _check(path: Path, *, readonly: bool, timeout_s: float) -> None:
     """Look at the version, and before writing at every page, through a connection that cannot write."""
-    looking = Transactions(sqlite.open_engine(path, readonly=True), path, timeout_s=timeout_s)
+    looking = sqlite.SqliteReader(path, timeout_s=timeout_s)
     try:
         version = looking.run(_version)
         sqlite.refuse_newer(path, version)
@@ -49,15 +46,16 @@ def _check(path: Path, *, readonly: bool, timeout_s: float) -> None:
         looking.close()
 
 
-def _version(c: Connection) -> int:
-    return int(c.exec_driver_sql("PRAGMA user_version").scalar_one())
-
-
-def _first_damage(c: Connection) -> str:
-    return str(c.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
-
-
-def _upgrade(c: Connection) -> None:
-    version = _version(c)
+def upgrade(execute: Callable[[str], Any]) -> None:
+    """Bring a file up to date, in a transaction of its writer's own."""
+    version = int(execute("PRAGMA user_version").fetchone()[0])
     if version < LATEST:
-        migrate(c.exec_driver_sql, version)
+        migrate(execute, version)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _first_damage(connection: sqlite3.Connection) -> str:
+    return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])

@@ -1,12 +1,12 @@
-"""Records as rows of the tables, and back."""
+"""Records as rows of the tables, and back. A row that is read has JSON as text."""
 
+import json
 import math
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import RowMapping
 
 from tlsearch.execution.codec import pack_array, unpack_array
 from tlsearch.records import (
@@ -26,9 +26,15 @@ from tlsearch.work import RowResult
 Row = dict[str, Any]
 
 
-def study_record(row: RowMapping) -> StudyRecord:
+def escaped(text: str) -> str:
+    """Text as the store keeps it, and finds it: what UTF-8 cannot hold is a backslash escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def study_record(row: Row) -> StudyRecord:
     """A row of `studies`."""
-    return StudyRecord(**{name: row[name] for name in ("name", "config", "definition", "context", "created")})
+    read = {name: json.loads(row[name]) for name in ("config", "definition", "context")}
+    return StudyRecord(name=row["name"], created=row["created"], **read)
 
 
 def trial_row(trial: TrialRecord) -> Row:
@@ -38,14 +44,16 @@ def trial_row(trial: TrialRecord) -> Row:
     return row
 
 
-def trial_record(row: RowMapping, attempts: int) -> TrialRecord:
+def trial_record(row: Row, attempts: int) -> TrialRecord:
     """A row of `trials`."""
     typed = {
         "kind": TrialKind(row["kind"]),
         "state": TrialState(row["state"]),
-        "fold_scores": tuple(row["fold_scores"]),
+        "params": json.loads(row["params"]),
+        "recipe": json.loads(row["recipe"]),
+        "fold_scores": tuple(json.loads(row["fold_scores"])),
         "reason": _reason(row),
-        "facts": None if row["facts"] is None else ModelFacts(**row["facts"]),
+        "facts": None if row["facts"] is None else ModelFacts(**json.loads(row["facts"])),
         "attempts": attempts,
     }
     return TrialRecord(**{**_without_study(row), **typed})
@@ -66,7 +74,7 @@ def ended_trial(result: RowResult) -> Row:
     }
 
 
-def attempt_record(row: RowMapping) -> AttemptRecord:
+def attempt_record(row: Row) -> AttemptRecord:
     """A row of `attempts`."""
     return AttemptRecord(**{**_without_study(row), "reason": _reason(row)})
 
@@ -76,7 +84,7 @@ def epoch_row(epoch: EpochRecord) -> Row:
     return {**asdict(epoch), "train_loss": None if math.isnan(epoch.train_loss) else epoch.train_loss}
 
 
-def epoch_record(row: RowMapping) -> EpochRecord:
+def epoch_record(row: Row) -> EpochRecord:
     """A row of `epochs`."""
     loss = row["train_loss"]
     return EpochRecord(**{**_without_study(row), "train_loss": math.nan if loss is None else loss})
@@ -94,7 +102,7 @@ def prediction_row(result: RowResult, log_probs: NDArray[np.float32]) -> Row:
     }
 
 
-def prediction(row: RowMapping) -> NDArray[np.float32]:
+def prediction(row: Row) -> NDArray[np.float32]:
     """The log-probabilities of a row of `predictions`, (images, classes)."""
     return unpack_array(row["log_probs"], (row["images"], row["classes"]))
 
@@ -112,20 +120,20 @@ def confirmation_row(result: RowResult) -> Row:
     }
 
 
-def confirmation_record(row: RowMapping) -> ConfirmationRecord:
+def confirmation_record(row: Row) -> ConfirmationRecord:
     """A row of `confirmations`."""
-    typed = {"fold_scores": tuple(row["fold_scores"]), "reason": _reason(row)}
+    typed = {"fold_scores": tuple(json.loads(row["fold_scores"])), "reason": _reason(row)}
     return ConfirmationRecord(**{**_without_study(row), **typed})
 
 
-def event_record(row: RowMapping) -> Event:
+def event_record(row: Row) -> Event:
     """A row of `events`."""
-    return Event(**_without_study(row))
+    return Event(**{**_without_study(row), "data": json.loads(row["data"])})
 
 
-def _without_study(row: RowMapping) -> Row:
-    return {str(name): value for name, value in row.items() if name != "study"}
+def _without_study(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name != "study"}
 
 
-def _reason(row: RowMapping) -> FailureReason | None:
+def _reason(row: Row) -> FailureReason | None:
     return None if row["reason"] is None else FailureReason(row["reason"])

@@ -1,20 +1,22 @@
 """How a SQLite file is found, inspected, opened and made, so that a file that is not ours is never touched."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from typing import TypeVar
 
 from tlsearch.errors import StoreError
+from tlsearch.store.locks import Locks
 from tlsearch.store.migrations import LATEST, migrate
+
+T = TypeVar("T")
 
 APPLICATION_ID = 0x746C7365  # "tlse", at byte 68 of the file; https://www.sqlite.org/fileformat.html
 MAGIC = b"SQLite format 3\x00"
 HEADER_BYTES = 100
+URL = re.compile(r"(?P<scheme>[\w+]+://)(?:(?P<user>[^:/@?]*)(?P<password>:[^@]*)?@)?(?P<rest>[^?]*)", re.DOTALL)
 
 
 def sqlite_path(url: str) -> Path:
@@ -35,27 +37,48 @@ def sqlite_path(url: str) -> Path:
 
 def masked(url: str) -> str:
     """The URL as it may be shown: its password hidden, and everything after a `?`, where another may stand."""
-    try:
-        shown = make_url(url).set(query={}).render_as_string(hide_password=True)
-    except ArgumentError:
+    read = URL.match(url)
+    if read is None:
         return "URL"
-    return f"'{shown}'"
+    user = "" if read["user"] is None else f"{read['user']}{':***' if read['password'] else ''}@"
+    return f"'{read['scheme']}{user}{read['rest']}'"
 
 
-def open_engine(path: Path, *, readonly: bool) -> Engine:
-    """An engine on a file that has been inspected; every transaction is ours to begin.
+class SqliteReader:
+    """Reads a file that has been inspected through one connection of the standard library, opened when it is needed.
 
-    Writers begin with BEGIN IMMEDIATE: a transaction that starts by reading and then wants to write would fail at once
-    where another process wrote in between. Locks are waited for by the caller, with jitter.
+    Args:
+        path: The file.
+        timeout_s: How long locks of other processes are waited for.
     """
-    uri = _uri(path, "ro" if readonly else "rw")
-    engine = create_engine("sqlite://", creator=_connector(uri, readonly=readonly), poolclass=QueuePool)
 
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+    def __init__(self, path: Path, *, timeout_s: float) -> None:
+        self._path = path
+        self._locks = Locks(path=path, timeout_s=timeout_s, faults=sqlite3.Error)
+        self._connection: sqlite3.Connection | None = None
 
-    event.listen(engine, "begin", begin)
-    return engine
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the work in one transaction: it sees the file as it is at one moment.
+
+        Raises:
+            StoreError: The file stayed locked, or cannot be read.
+        """
+
+        def once() -> T:
+            self._connection = self._connection or connect(self._path, readonly=True)
+            self._connection.execute("BEGIN")
+            try:
+                return work(self._connection)
+            finally:
+                self._connection.rollback()
+
+        return self._locks.wait(once)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def exists(path: Path) -> bool:
@@ -120,7 +143,7 @@ def create_file(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         for leftover in (draft, *_beside(draft)):
             leftover.unlink(missing_ok=True)
-        connection = _connector(_uri(draft, "rwc"), readonly=False)()
+        connection = _connected(_uri(draft, "rwc"), readonly=False)
         try:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute("PRAGMA journal_mode = WAL")
@@ -136,16 +159,18 @@ def create_file(path: Path) -> None:
         raise StoreError(f"cannot create the store {path}: {error}", hint="name another place") from error
 
 
-def _connector(uri: str, *, readonly: bool) -> Callable[[], sqlite3.Connection]:
-    def connect() -> sqlite3.Connection:
-        # no timeout of its own, and no implicit transactions: both are the store's
-        connection = sqlite3.connect(uri, uri=True, timeout=0.05, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA foreign_keys = ON")
-        if not readonly:
-            connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
-        return connection
+def connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
+    """A connection on which every transaction is ours to begin; locks are waited for by the caller, with jitter."""
+    return _connected(_uri(path, "ro" if readonly else "rw"), readonly=readonly)
 
-    return connect
+
+def _connected(uri: str, *, readonly: bool) -> sqlite3.Connection:
+    # no timeout of its own, and no implicit transactions: both are the store's
+    connection = sqlite3.connect(uri, uri=True, timeout=0.05, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA foreign_keys = ON")
+    if not readonly:
+        connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
+    return connection
 
 
 def _uri(path: Path, mode: str) -> str:

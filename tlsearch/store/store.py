@@ -1,36 +1,27 @@
-"""Store: everything that is known about studies; written by the one coordinator, read by reports."""
+"""Store: everything that is known about studies; written by the one coordinator."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, delete, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from tlsearch.errors import StoreError
-from tlsearch.records import (
-    AttemptRecord,
-    ConfirmationRecord,
-    EpochRecord,
-    Event,
-    FailureReason,
-    Json,
-    StudyRecord,
-    TrialRecord,
-    TrialState,
-)
+from tlsearch.records import EpochRecord, Event, FailureReason, Json, StudyRecord, TrialRecord, TrialState
 from tlsearch.store import rows
-from tlsearch.store.opening import open_file
+from tlsearch.store.engine import open_engine
+from tlsearch.store.opening import open_file, upgrade
+from tlsearch.store.reading import Select, StudyReader
 from tlsearch.store.recording import add_epochs, add_rows, now, record_result
-from tlsearch.store.tables import attempts, confirmations, epochs, events, files, predictions, studies, trials
+from tlsearch.store.tables import attempts, events, files, studies, trials
 from tlsearch.store.transactions import Transactions
 from tlsearch.work import RowResult
 
+T = TypeVar("T")
 
-class Store:
+
+class Store(StudyReader):
     """Studies in one SQLite file. Every method is one transaction, on the disk when it returns.
 
     Every method raises StoreError where the file stays locked or cannot be read or written, or the study it names is
@@ -38,49 +29,28 @@ class Store:
     """
 
     def __init__(self, path: Path, transactions: Transactions) -> None:
-        self.path = path
+        super().__init__(path)
         self._transactions = transactions
 
     @classmethod
-    def open(cls, url: str, *, readonly: bool = False, timeout_s: float = 60.0) -> Self:
-        """Open the file that `sqlite:///path` names; a writer creates it where it is missing.
+    def open(cls, url: str, *, timeout_s: float = 60.0) -> Self:
+        """Open the file that `sqlite:///path` names; it is created where it is missing.
 
         Args:
             url: Everything after `sqlite:///` is the path as it stands, `?` and braces included.
-            readonly: For reports: works while a run writes, and from a read-only folder.
             timeout_s: How long locks of other processes are waited for.
 
         Raises:
             StoreError: No whole store of a known version; the file is left as it was.
         """
-        return cls(*open_file(url, readonly=readonly, timeout_s=timeout_s))
+        path = open_file(url, readonly=False, timeout_s=timeout_s)
+        transactions = Transactions(open_engine(path), path, timeout_s=timeout_s)
+        transactions.run(lambda c: upgrade(c.exec_driver_sql))
+        return cls(path, transactions)
 
     def close(self) -> None:
         """Close the file; its journal is moved into it."""
         self._transactions.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def study(self, name: str) -> StudyRecord | None:
-        """The study of that name, if there is one."""
-        named = select(studies).where(studies.c.name == name)
-        row = self._transactions.run(lambda c: c.execute(named).mappings().one_or_none())
-        return None if row is None else rows.study_record(row)
-
-    def studies(self) -> list[StudyRecord]:
-        """All studies, oldest first."""
-        found = self._transactions.run(lambda c: c.execute(select(studies).order_by(studies.c.id)).mappings().all())
-        return [rows.study_record(row) for row in found]
-
-    def has_trials(self, study: str) -> bool:
-        """Whether a study of that name has begun: until then everything about it may change."""
-        return self._transactions.run(lambda c: self._begun(c, study))
 
     def define_study(self, record: StudyRecord) -> None:
         """Add a study, or define one again that has no trials yet; all that was kept of the former one is forgotten."""
@@ -116,16 +86,6 @@ class Store:
 
         self._transactions.run(work)
 
-    def next_number(self, study: str) -> int:
-        """The number that the next trial gets: one above the highest."""
-
-        def work(c: Connection) -> int:
-            highest = select(func.max(trials.c.number)).where(trials.c.study == self._id(c, study))
-            number = c.execute(highest).scalar()
-            return 0 if number is None else number + 1
-
-        return self._transactions.run(work)
-
     def add_trials(self, study: str, added: Sequence[TrialRecord]) -> None:
         """Add trials under their own numbers, which must be new."""
         if not added:
@@ -133,18 +93,6 @@ class Store:
         self._transactions.run(
             lambda c: add_rows(c, trials, self._id(c, study), [rows.trial_row(trial) for trial in added])
         )
-
-    def trials(self, study: str) -> list[TrialRecord]:
-        """All trials, by number."""
-
-        def work(c: Connection) -> list[TrialRecord]:
-            key = self._id(c, study)
-            dispatched = select(attempts.c.trial, func.count()).where(attempts.c.study == key)
-            counts: dict[int, int] = dict(c.execute(dispatched.group_by(attempts.c.trial)).all())
-            found = c.execute(select(trials).where(trials.c.study == key).order_by(trials.c.number)).mappings()
-            return [rows.trial_record(row, counts.get(row["number"], 0)) for row in found]
-
-        return self._transactions.run(work)
 
     def start_attempts(self, study: str, job_id: str, started: Sequence[tuple[int, int]]) -> None:
         """Note that trials are dispatched in a job: new (trial, attempt) pairs. Trials that had not ended now run."""
@@ -160,14 +108,6 @@ class Store:
             c.execute(update(trials).where(*waiting).values(state=TrialState.RUNNING))
 
         self._transactions.run(work)
-
-    def attempts(self, study: str) -> list[AttemptRecord]:
-        """Every dispatch of every trial, by trial and attempt."""
-        return [rows.attempt_record(row) for row in self._all(study, attempts)]
-
-    def open_attempts(self, study: str) -> list[AttemptRecord]:
-        """The attempts that nobody has ended: those in flight, or lost with an earlier coordinator."""
-        return [rows.attempt_record(row) for row in self._all(study, attempts, attempts.c.ended.is_(None))]
 
     def end_attempt(self, study: str, trial: int, attempt: int, reason: FailureReason, detail: str) -> None:
         """End a live attempt without a result: its trial waits for another. An ended one is left as it is."""
@@ -218,28 +158,6 @@ class Store:
 
         return self._transactions.run(work)
 
-    def epochs(self, study: str) -> list[EpochRecord]:
-        """All epochs, by trial, attempt, repeat, fold and epoch."""
-        return [rows.epoch_record(row) for row in self._all(study, epochs)]
-
-    def predictions(
-        self, study: str, repeat: int = 0, *, trials: Collection[int] | None = None
-    ) -> dict[int, NDArray[np.float32]]:
-        """Out-of-fold log-probabilities (development images, classes) of completed trials, by number.
-
-        Args:
-            study: The study's name.
-            repeat: 0 while searching; 1 and up in confirmations.
-            trials: Only of these; None: of all.
-        """
-        only = () if trials is None else (predictions.c.trial.in_(list(trials)),)
-        found = self._all(study, predictions, predictions.c.repeat == repeat, *only)
-        return {row["trial"]: rows.prediction(row) for row in found}
-
-    def confirmations(self, study: str) -> list[ConfirmationRecord]:
-        """What came of scoring the best and the baselines again, by trial and repeat."""
-        return [rows.confirmation_record(row) for row in self._all(study, confirmations)]
-
     def add_event(self, study: str, kind: str, data: Mapping[str, Json] | None = None) -> Event:
         """Note that something happened, and return it with its place in the order."""
         at, told = now(), dict(data or {})
@@ -253,11 +171,6 @@ class Store:
 
         return self._transactions.run(work)
 
-    def events(self, study: str, kinds: Collection[str] | None = None) -> list[Event]:
-        """What happened, in order; only of some kinds where they are given."""
-        only = () if kinds is None else (events.c.kind.in_(list(kinds)),)
-        return [rows.event_record(row) for row in self._all(study, events, *only)]
-
     def put_file(self, study: str, name: str, data: bytes) -> None:
         """Keep a small file under a name, in place of an earlier one."""
 
@@ -266,18 +179,6 @@ class Store:
             c.execute(row.on_conflict_do_update(index_elements=["study", "name"], set_={"data": data}))
 
         self._transactions.run(work)
-
-    def get_file(self, study: str, name: str) -> bytes | None:
-        """A kept file, if there is one of that name."""
-
-        def work(c: Connection) -> bytes | None:
-            key = self._id(c, study)
-            found: bytes | None = c.execute(
-                select(files.c.data).where(files.c.study == key, files.c.name == name)
-            ).scalar()
-            return found
-
-        return self._transactions.run(work)
 
     def _begun(self, c: Connection, name: str) -> bool:
         one = select(trials.c.number).join(studies).where(studies.c.name == name).limit(1)
@@ -289,11 +190,14 @@ class Store:
             raise StoreError(f"the store {self.path} has no study '{name}'", hint="see what it has: tlsearch report")
         return int(key)
 
-    def _all(self, study: str, table: Table, *only: ColumnElement[bool]) -> Sequence[RowMapping]:
-        """A study's rows of a table, in the order of its key."""
+    def _reading(self, work: Callable[[Select], T]) -> T:
+        return self._transactions.run(lambda c: work(_selecting(c)))
 
-        def work(c: Connection) -> Sequence[RowMapping]:
-            mine = select(table).where(table.c.study == self._id(c, study), *only)
-            return c.execute(mine.order_by(*table.primary_key.columns)).mappings().all()
 
-        return self._transactions.run(work)
+def _selecting(c: Connection) -> Select:
+    def select_rows(statement: str, *values: str | int) -> list[rows.Row]:
+        found = c.exec_driver_sql(statement, values)
+        names = list(found.keys())
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+    return select_rows

@@ -15,6 +15,8 @@ from sqlalchemy import (
 )
 from sqlalchemy import Text as SqlText
 
+from tlsearch.store.rows import escaped
+
 
 class Text(TypeDecorator[str]):
     """Text that may hold what UTF-8 cannot: the lone surrogates of file names are written as backslash escapes."""
@@ -24,7 +26,7 @@ class Text(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Escape before writing, and before comparing."""
-        return None if value is None else value.encode("utf-8", "backslashreplace").decode("utf-8")
+        return None if value is None else escaped(value)
 
 
 metadata = MetaData()

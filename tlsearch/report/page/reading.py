@@ -19,12 +19,12 @@ from tlsearch.report.page.material import (
 from tlsearch.report.summary import summarise
 from tlsearch.report.values import Summary
 from tlsearch.report.verdict import evidence_trial
-from tlsearch.store.store import Store
+from tlsearch.store.reading import StudyReader
 
 PICTURES = "pictures"  # the file of small copies and heat maps
 
 
-def load_material(store: Store, study: str) -> Material:
+def load_material(store: StudyReader, study: str) -> Material:
     """Everything that a page may show of a stored study.
 
     Raises:
