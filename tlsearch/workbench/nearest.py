@@ -1,6 +1,5 @@
 """Nearest by angle: which pictures look alike to a network, compared block by block, so that memory stays small."""
 
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from tlsearch.data.mapped import mapped_rows
 from tlsearch.data.perceptual import sorted_pairs
-from tlsearch.disk import writing
 
 NEAR_COSINE = 0.9  # of 24 753 pairs of unrelated photographs the nearest is at 0.82
 NEAREST = 5  # pairs a picture
@@ -30,17 +29,7 @@ def kept_units(batches: Iterable[NDArray[np.float32]], folder: Path) -> NDArray[
     Raises:
         StoreError: Where the disk does not take it.
     """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = tempfile.TemporaryFile(dir=folder)
-    with file:
-        for batch in batches:
-            unit = F.normalize(torch.from_numpy(batch), dim=1).numpy()
-            with writing(folder):
-                file.write(unit.tobytes())
-        with writing(folder):
-            file.flush()
-        return np.memmap(file, dtype=np.float32, mode="r+", shape=(file.tell() // unit.strides[0], unit.shape[1]))
+    return mapped_rows((F.normalize(torch.from_numpy(batch), dim=1).numpy() for batch in batches), folder)
 
 
 def pairs_by_cosine(unit: NDArray[np.float32], device: torch.device) -> NDArray[np.int64]:
