@@ -186,10 +186,21 @@ def _forward(material: Material, head: nn.Sequential, cut: int, frozen: int) -> 
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
             for stage in suffix:
                 x = stage(x)
+            if x.ndim == 4 and x.requires_grad and material.channels_last:
+                x.register_hook(_channels_last)
             logits: torch.Tensor = head(backbone.pool(x) if material.pools else x)
         return logits
 
     return forward
+
+
+def _channels_last(gradient: torch.Tensor) -> torch.Tensor:
+    """A map's gradient in the layout of the map.
+
+    That of an average over the map comes with its channels first, and each layer up to the first convolution would pay
+    for it: a fifth of a step that trains the last stage of MobileNetV2.
+    """
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def _predictor(
