@@ -10,9 +10,12 @@ from feature_world import MakeProvider, small
 
 from tlsearch.data.pixels import PixelStore
 from tlsearch.data.views import make_view
-from tlsearch.features.extract import BATCH
+from tlsearch.features.passes import BATCH as BATCHES
+from tlsearch.features.passes import EAGER
 from tlsearch.features.provider import PIXELS, POOLED, Engine
 from tlsearch.model import LoadedBackbone, Prefix
+
+BATCH = BATCHES[EAGER]
 
 
 def made_views(store: PixelStore, augment: str, view: int) -> np.ndarray:

@@ -15,15 +15,10 @@ from feature_world import MakeProvider, open_engine, open_provider, small
 
 from tlsearch.data.pixels import PixelStore
 from tlsearch.errors import TlsearchError
-from tlsearch.features.extract import (
-    agrees,
-    check_independent,
-    choose_pass,
-    eager_pass,
-    export_prefix,
-    onnx_pass,
-    read_exported,
-)
+from tlsearch.features.checks import agrees, check_independent
+from tlsearch.features.exporting import export_prefix, read_exported
+from tlsearch.features.extract import choose_pass
+from tlsearch.features.passes import eager_pass, onnx_pass
 from tlsearch.model import Prefix
 from tlsearch.workbench.parts import Parts
 
@@ -66,9 +61,9 @@ def small_prefix() -> Prefix:
 
 def choose(prefix: Prefix, pixels: np.ndarray, file: Path, *, passes: int) -> str:
     """Which runtime is chosen for so many passes; whichever it is agrees with PyTorch."""
-    name, run = choose_pass(prefix, pixels, passes=passes, onnx_file=file, device=CPU, threads=1, deterministic=False)
-    assert all(agrees(a, b) for a, b in zip(run(pixels), eager_pass(prefix, CPU)(pixels), strict=True))
-    return name
+    chosen = choose_pass(prefix, pixels, passes=passes, onnx_file=file, device=CPU, threads=1, deterministic=False)
+    assert all(agrees(a, b) for a, b in zip(chosen.run(pixels), eager_pass(prefix, CPU)(pixels), strict=True))
+    return chosen.run.runtime
 
 
 def differences(ours: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
@@ -79,14 +74,14 @@ def differences(ours: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
 
 @pytest.mark.parametrize("name", ["small", "mobilenet_v2", "mobilenet_v2_keras"])
 def test_onnx_runtime_agrees_with_pytorch_at_every_cut_whatever_the_batch(
-    name: str, mobilenets: Parts, pixels: np.ndarray, tmp_path: Path
+    name: str, mobilenets: Parts, pixels: np.ndarray
 ) -> None:
     loaded = small() if name == "small" else mobilenets.loaded(recipe(backbone=name))
     backbone = loaded.backbone
     cuts = range(1, len(backbone.stages) + 1)
     prefix = Prefix(RULES, backbone, tuple(cuts), pooled=True)
     eager = eager_pass(prefix, CPU)
-    onnx = onnx_pass(export_prefix(prefix, pixels, tmp_path / "exported"), threads=1)
+    onnx = onnx_pass(export_prefix(prefix, pixels), threads=2)
     reference = eager(pixels)
     assert len(reference) == len(cuts) + 1
     for run, size in itertools.product((eager, onnx), (1, 3, len(pixels))):
@@ -169,10 +164,10 @@ def test_equal_bits_are_computed_eagerly_whatever_a_stopwatch_said(make_provider
 
 def test_where_equal_bits_are_asked_for_nothing_is_exported(pixels: np.ndarray, tmp_path: Path) -> None:
     file = tmp_path / "exported"
-    name, _ = choose_pass(
+    chosen = choose_pass(
         small_prefix(), pixels, passes=10**9, onnx_file=file, device=CPU, threads=1, deterministic=True
     )
-    assert (name, file.exists()) == ("eager", False)
+    assert (chosen.run.runtime, chosen.note, file.exists()) == ("eager", "", False)
 
 
 def test_a_torn_decision_is_made_again(make_provider: MakeProvider, tmp_path: Path) -> None:

@@ -12,11 +12,17 @@ from PIL import Image
 
 from tlsearch.data.pixels import PixelStore
 from tlsearch.work import JobKind
-from tlsearch.workbench.alike import pairs_by_cosine
+from tlsearch.workbench import nearest
 from tlsearch.workbench.bench import StudyBench
+from tlsearch.workbench.nearest import kept_units, pairs_by_cosine
 
 
-def test_each_picture_comes_with_its_nearest_five_of_cosine_090_or_more() -> None:
+@pytest.mark.parametrize("block", [1 << 14, 23])
+def test_each_picture_comes_with_its_nearest_five_of_cosine_090_or_more(
+    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "ROWS", block)
+    monkeypatch.setattr(nearest, "COLUMNS", block + 1)
     rng = np.random.default_rng(0)
     features = np.repeat(rng.normal(size=(6, 8)), 10, axis=0) + 0.25 * rng.normal(size=(60, 8))
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
@@ -27,7 +33,9 @@ def test_each_picture_comes_with_its_nearest_five_of_cosine_090_or_more() -> Non
         for other in np.argsort(-cosines[one])[:5]
         if cosines[one, other] >= 0.9
     }
-    found = pairs_by_cosine(features.astype(np.float32), torch.device("cpu"))
+    kept = kept_units(np.array_split(features.astype(np.float32), 7), tmp_path / "kept")
+    assert not list((tmp_path / "kept").iterdir())  # its file has no name
+    found = pairs_by_cosine(kept, torch.device("cpu"))
     assert found.tolist() == [list(pair) for pair in sorted(wanted)]
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tlsearch.data.pixels import RULES_VERSION, PixelStore
 from tlsearch.data.views import VIEW_RULE, make_view, view_count
+from tlsearch.features.ahead import in_order
 from tlsearch.records import Json
 from tlsearch.specs import Preprocessing
 
@@ -63,20 +64,32 @@ class Pictures:
             "seed": None if plain or augment == "flip" else self.seed,
         }
 
+    def sample(self, most: int) -> NDArray[np.uint8]:
+        """Some pictures as they are, at most so many, spread over all of them, `(n, image_px, image_px, 3)`."""
+        places = np.unique(np.linspace(0, len(self.indices) - 1, min(most, len(self.indices))).astype(np.int64))
+        (pictures,) = replace(self, indices=[self.indices[place] for place in places]).batches("none", 0, most)
+        return pictures
+
     def batches(self, augment: str, view: int, size: int) -> Iterator[NDArray[np.uint8]]:
-        """One view of every picture in order, `(at most size, image_px, image_px, 3)` at a time."""
+        """One view of every picture in order, `(at most size, image_px, image_px, 3)` at a time.
 
-        def make(index: int) -> NDArray[np.uint8]:
-            return make_view(
-                self.store[index],
-                self.preprocessing,
-                self.image_px,
-                augment=augment,
-                view=view,
-                seed=self.seed,
-                image_hash=self.store.hashes[index],
-            )
+        The next batches are made while one is used, each by a thread.
+        """
 
-        with ThreadPoolExecutor(self.threads) as pool:
-            for start in range(0, len(self.indices), size):
-                yield np.stack(list(pool.map(make, self.indices[start : start + size])))
+        def make(start: int) -> NDArray[np.uint8]:
+            squares = [
+                make_view(
+                    self.store[index],
+                    self.preprocessing,
+                    self.image_px,
+                    augment=augment,
+                    view=view,
+                    seed=self.seed,
+                    image_hash=self.store.hashes[index],
+                )
+                for index in self.indices[start : start + size]
+            ]
+            return np.stack(squares)
+
+        with ThreadPoolExecutor(self.threads, "views") as pool:
+            yield from in_order(pool, make, range(0, len(self.indices), size), ahead=self.threads + 1)

@@ -3,7 +3,7 @@
 import contextlib
 import importlib.metadata
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,26 +13,20 @@ from numpy.typing import NDArray
 
 from tlsearch.disk import writing
 from tlsearch.features.cache import EntryWriter, FeatureCache, key_digest
-from tlsearch.features.extract import (
-    BATCH,
-    Pass,
-    check_cacheable,
-    check_independent,
-    check_untouched,
-    choose_pass,
-    eager_pass,
-    export_prefix,
-    onnx_pass,
-    read_exported,
-)
+from tlsearch.features.checks import check_cacheable, check_independent, check_untouched
+from tlsearch.features.extract import MEASURED, choose_pass, open_pass
+from tlsearch.features.passes import BATCH, EAGER, Pass
 from tlsearch.features.pictures import Pictures
 from tlsearch.model import LoadedBackbone, Prefix
 from tlsearch.records import Json
 from tlsearch.specs import Preprocessing
 
 LIBRARIES = ("tlsearch", "torch", "torchvision", "keras", "numpy", "pillow", "onnxruntime")
+PASS_RULE = 2  # of exporting, folding and filling batches up: a change that changes values counts up
 PIXELS = "pixels"  # the cut before the first stage: the pictures themselves
 POOLED = "pooled"  # the cut after pooling
+COPIED_BYTES = 256 << 20  # of pooled features, which are read at every step: so much of them is held in memory
+PIXEL_BATCH = 32
 
 Output = int | str  # frozen stages, or one of the two names above
 Progress = Callable[[int, int], None]  # pictures done, of how many
@@ -102,16 +96,23 @@ class FeatureProvider:
         self._prefix = Prefix(preprocessing, loaded.backbone, inner, pooled=True)
         versions = {name: _version(name) for name in LIBRARIES}
         normalise = [preprocessing.value_range, preprocessing.mean, preprocessing.std, preprocessing.channels]
-        self._identity = {"weights": dict(weights), "normalise": normalise, "versions": versions}
+        self._identity = {
+            "weights": dict(weights),
+            "normalise": normalise,
+            "versions": versions,
+            "pass_rule": PASS_RULE,
+        }
         exported = {**self._identity, "cuts": inner, "image_px": pictures.image_px}
         self._exported = engine.prefixes / f"{key_digest(exported)}.prefix"
         decided = {**exported, "pictures": pictures.identity("none", 0), "device": engine.device.type}
         self._decision = engine.prefixes / f"{key_digest(decided)}.runtime"
         self._augments = tuple(augments)
-        self._chosen: str | None = "eager" if engine.deterministic else None
+        self._chosen: str | None = EAGER if engine.deterministic else None
         self._pass: Pass | None = None
         self._checked = False
         self._open: dict[str, NDArray[np.generic]] = {}
+        self._copied = 0  # bytes
+        self.note = ""  # why passes are slower than they might be, once that was found
 
     def views(self, output: Output, augment: str, progress: Progress | None = None) -> list[NDArray[np.generic]]:
         """One array `(pictures, …)` a view of the augmentation, from the cache where it has them.
@@ -152,7 +153,7 @@ class FeatureProvider:
             "pictures": pictures,
             "runtime": self.runtime,
             "dtype": "float32",
-            "batch": BATCH,
+            "batch": BATCH[self.runtime],
             "device": self._device.type,
             "threads": self._threads,
             **self._identity,
@@ -169,57 +170,59 @@ class FeatureProvider:
         return self._open[digest]
 
     def _keep(self, output: Output, digest: str, array: NDArray[np.generic]) -> None:
-        # pooled features are small and read at every step; maps are left to the page cache
-        self._open[digest] = np.array(array) if output == POOLED else array
+        if output == POOLED and self._copied + array.nbytes <= COPIED_BYTES:
+            array = np.array(array)
+            self._copied += array.nbytes
+        self._open[digest] = array  # what is not copied is left to the page cache
 
     @property
     def runtime(self) -> str:
         """How passes run over these pictures: decided once by measured rates, the same in every later run."""
         if self._chosen is None:
             recorded = self._decision.read_text() if self._decision.exists() else ""
-            if recorded in ("eager", "onnxruntime"):
+            if recorded in BATCH:
                 self._chosen = recorded
             else:
-                self._chosen, self._pass = self._choose()
+                self._pass = self._choose()
+                self._chosen = self._pass.runtime
                 with writing(self._decision):
                     self._decision.parent.mkdir(parents=True, exist_ok=True)
                     self._decision.write_text(self._chosen)
         return self._chosen
 
-    def _choose(self) -> tuple[str, Pass]:
+    def _choose(self) -> Pass:
         check_cacheable(self._prefix)
-        sample = self._sample()
         views = 1 + sum(self._pictures.count(augment) - 1 for augment in self._augments)
-        return choose_pass(
+        chosen = choose_pass(
             self._prefix,
-            sample,
+            self._pictures.sample(MEASURED),
             passes=views * len(self._pictures),
             onnx_file=self._exported,
             device=self._device,
             threads=self._threads,
             deterministic=False,  # else nothing is left to choose
         )
+        self.note = chosen.note
+        return chosen.run
 
     def _ready_pass(self) -> Pass:
         runtime = self.runtime
         check_cacheable(self._prefix)
-        if self._pass is None and runtime == "onnxruntime":
-            exported = read_exported(self._exported)
-            if exported is None:
-                exported = export_prefix(self._prefix, self._sample(), self._exported)
-            self._pass = onnx_pass(exported, self._threads)
-        elif self._pass is None:
-            self._pass = eager_pass(self._prefix, self._device)
-        if not self._checked:
-            sample = self._sample()
+        if self._pass is None or not self._checked:
+            sample = self._pictures.sample(MEASURED)
+            self._pass = self._pass or open_pass(
+                runtime,
+                self._prefix,
+                sample,
+                onnx_file=self._exported,
+                device=self._device,
+                threads=self._threads,
+            )
             check_untouched(self._prefix, sample[:1])
             if len(sample) >= 3:
                 check_independent(self._pass, sample)
             self._checked = True
         return self._pass
-
-    def _sample(self) -> NDArray[np.uint8]:
-        return next(self._pictures.batches("none", 0, BATCH))
 
     def _run_pass(self, augment: str, view: int, progress: Progress | None) -> None:
         """Push one view of every picture through the prefix, and keep the cuts that are not cached."""
@@ -228,15 +231,19 @@ class FeatureProvider:
         missing = [o for o in self._outputs if self._lookup(o, augment, view) is None]
         total = len(self._pictures)
         writers: dict[Output, EntryWriter] = {}
+        done = 0
         with contextlib.ExitStack() as stack:
-            for batch in self._batches(augment, view, progress):
-                values = dict(zip(self._outputs, run(batch), strict=True))
+            for taken in run.over(self._pictures.batches(augment, view, run.batch)):
+                values = dict(zip(self._outputs, taken, strict=True))
                 for output in missing:
                     if output not in writers:
                         key = self._key(output, augment, view)
                         shape = (total, *values[output].shape[1:])
                         writers[output] = stack.enter_context(self._cache.create(key, shape, np.float32))
                     writers[output].write(values[output])
+                done += len(taken[0])
+                if progress is not None:
+                    progress(done, total)
         for output, writer in writers.items():
             self._keep(output, key_digest(self._key(output, augment, view)), writer.array)
         self.counts.pictures += total
@@ -244,20 +251,15 @@ class FeatureProvider:
 
     def _fill_pixels(self, augment: str, view: int, progress: Progress | None) -> None:
         key = self._key(PIXELS, augment, view)
-        side = self._pictures.image_px
-        with self._cache.create(key, (len(self._pictures), side, side, 3), np.uint8) as writer:
-            for batch in self._batches(augment, view, progress):
-                writer.write(batch)
-        self._keep(PIXELS, key_digest(key), writer.array)
-
-    def _batches(self, augment: str, view: int, progress: Progress | None) -> Iterator[NDArray[np.uint8]]:
-        """One view of every picture, a batch at a time; each is told once its values were taken."""
+        total, side = len(self._pictures), self._pictures.image_px
         done = 0
-        for batch in self._pictures.batches(augment, view, BATCH):
-            yield batch
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(self._pictures))
+        with self._cache.create(key, (total, side, side, 3), np.uint8) as writer:
+            for batch in self._pictures.batches(augment, view, PIXEL_BATCH):
+                writer.write(batch)
+                done += len(batch)
+                if progress is not None:
+                    progress(done, total)
+        self._keep(PIXELS, key_digest(key), writer.array)
 
 
 def _version(distribution: str) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from tlsearch.disk import sync_folder, write_synced, writing
-from tlsearch.features.extract import BATCH
+from tlsearch.features.passes import BATCH, EAGER
 from tlsearch.features.pictures import Pictures
 from tlsearch.final_files import ANSWERS, DESCRIPTION, SEALED, WEIGHTS
 from tlsearch.model import Network
@@ -59,7 +59,7 @@ def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
 
     seed = derive(parts.context.seed, "dropout", row.seed_key, "final")
     with fitted(row.recipe, head, material, fold, dropout_seed=seed, on_epoch=told) as result:
-        cached = tempered(result.predict(fold.train[:BATCH]), temperature)
+        cached = tempered(result.predict(fold.train[: BATCH[EAGER]]), temperature)
         network = parts.network(row.recipe, head).eval()
         folder, development = _save(parts, row, network, temperature)
         facts = parts.facts(row.recipe, head, result.frozen)
@@ -81,7 +81,7 @@ def answers(
     """Log-probabilities of pictures from their pixels, end to end, at a temperature, `(pictures, classes)`."""
     parts = [
         torch.log_softmax(network(torch.from_numpy(batch).to(device)).float() / temperature, dim=1).cpu().numpy()
-        for batch in pictures.batches("none", 0, BATCH)
+        for batch in pictures.batches("none", 0, BATCH[EAGER])
     ]
     return np.concatenate([np.empty((0, classes), dtype=np.float32), *parts])
 

@@ -1,9 +1,8 @@
 """Scores the final model on fresh pictures, where the dataset can draw them: the truth that an estimate is held to."""
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,8 @@ from PIL import Image
 
 from tlsearch.data.pixels import fit, shrink
 from tlsearch.errors import DataError
-from tlsearch.features.extract import BATCH, choose_pass
+from tlsearch.features.extract import MEASURED, choose_pass
+from tlsearch.features.passes import Pass
 from tlsearch.model import Prefix, load_final
 from tlsearch.records import TrialState
 from tlsearch.specs import ExportableModel
@@ -21,7 +21,7 @@ from tlsearch.stats import score, score_interval
 from tlsearch.work import Job, RowResult
 from tlsearch.workbench.parts import Parts
 
-Batch = tuple[NDArray[np.uint8], NDArray[np.int64]]  # pictures (n, S, S, 3) and their labels
+Fresh = tuple[NDArray[np.uint8], int]  # a picture (S, S, 3) and its label
 
 
 def score_truth(parts: Parts, job: Job, progress: Callable[[int, int], None]) -> RowResult:
@@ -42,15 +42,7 @@ def score_truth(parts: Parts, job: Job, progress: Callable[[int, int], None]) ->
     (row,) = job.rows
     model = load_final(Path(job.options["folder"]), parts.host)
     wanted = int(job.options["n"])
-    labels, log_probs = [], []
-    predict: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None
-    for pictures, truth in _ahead(_batches(parts, model, int(job.options["seed"]), wanted)):
-        predict = predict or _predictor(parts, model, pictures, wanted, job.id)
-        log_probs.append(predict(pictures))
-        labels.append(truth)
-        progress(sum(map(len, labels)), wanted)
-    y = np.concatenate(labels)
-    predictions = np.concatenate(log_probs)
+    y, predictions = _scored(parts, model, _fresh(parts, model, int(job.options["seed"])), wanted, progress)
     interval = score_interval(parts.context.metric, predictions, y)
     return RowResult.of(
         job,
@@ -67,57 +59,59 @@ def score_truth(parts: Parts, job: Job, progress: Callable[[int, int], None]) ->
     )
 
 
-def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches; the next one is drawn while this one is scored."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = pool.submit(next, batches, None)
-            yield batch
+def _scored(
+    parts: Parts,
+    model: ExportableModel,
+    stream: Iterator[Fresh],
+    wanted: int,
+    progress: Callable[[int, int], None],
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Labels and log-probabilities of the first pictures of a stream; the next are drawn while some are scored."""
+    first = list(islice(stream, min(MEASURED, wanted)))
+    run = _backbone_pass(parts, model, np.stack([pixels for pixels, _ in first]), wanted)
+    head = model.head.to(parts.device)
+    labels: list[int] = []
+    answers: list[NDArray[np.float32]] = []
+    pictures = islice(chain(first, stream), wanted)
+    for (features,) in run.over(_batches(pictures, run.batch, labels)):
+        with torch.no_grad():
+            logits = head(torch.from_numpy(features).to(parts.device)) / model.temperature
+            answers.append(torch.log_softmax(logits.float(), dim=1).cpu().numpy())
+        progress(sum(map(len, answers)), wanted)
+    return np.array(labels, dtype=np.int64), np.concatenate(answers)
 
 
-def _batches(parts: Parts, model: ExportableModel, seed: int, wanted: int) -> Iterator[Batch]:
-    """Fresh pictures as the network gets them, `(n, S, S, 3)`, with their labels."""
+def _batches(pictures: Iterable[Fresh], size: int, labels: list[int]) -> Iterator[NDArray[np.uint8]]:
+    """Batches `(n, S, S, 3)`; each picture's label is appended to `labels`."""
+    stream = iter(pictures)
+    while drawn := list(islice(stream, size)):
+        labels.extend(label for _, label in drawn)
+        yield np.stack([pixels for pixels, _ in drawn])
+
+
+def _fresh(parts: Parts, model: ExportableModel, seed: int) -> Iterator[Fresh]:
+    """Fresh pictures as the network gets them, with their labels, without end."""
     spec = parts.host.dataset(str(parts.context.dataset["source"]))
     options = spec.options(**parts.context.dataset["options"])
     fresh = spec.load(options, Path(parts.context.dataset["cache"])).fresh
     if fresh is None:
         raise DataError(f"dataset '{spec.name}' has no fresh pictures to draw")
-    stream = islice(fresh(seed), wanted)
-    while drawn := list(islice(stream, BATCH)):
-        squares = [
-            fit(
-                np.asarray(shrink(Image.fromarray(pixels), parts.store.shorter_px)), model.preprocessing, model.image_px
-            )
-            for pixels, _ in drawn
-        ]
-        yield np.stack(squares), np.array([label for _, label in drawn], dtype=np.int64)
+    for pixels, label in fresh(seed):
+        stored = np.asarray(shrink(Image.fromarray(pixels), parts.store.shorter_px))
+        yield fit(stored, model.preprocessing, model.image_px), label
 
 
-def _predictor(
-    parts: Parts, model: ExportableModel, sample: NDArray[np.uint8], wanted: int, name: str
-) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """The whole network, its backbone run eagerly or exported, whichever is faster for so many pictures."""
+def _backbone_pass(parts: Parts, model: ExportableModel, sample: NDArray[np.uint8], wanted: int) -> Pass:
+    """The way of running the model's backbone that is the fastest for so many pictures."""
     stages = len(model.backbone.stages)
     pools = model.pools
     prefix = Prefix(model.preprocessing, model.backbone, () if pools else (stages,), pooled=pools)
-    file = Path(parts.context.models) / f"{name}.prefix"
-    _, run = choose_pass(
+    return choose_pass(
         prefix,
         sample,
         passes=wanted,
-        onnx_file=file,
+        onnx_file=None,  # of this one model
         device=parts.device,
         threads=parts.context.threads,
         deterministic=parts.context.deterministic,
-    )
-    file.unlink(missing_ok=True)  # of this one model: the session holds what it read
-    head = model.head.to(parts.device)
-
-    @torch.no_grad()
-    def predict(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        (features,) = run(pictures)
-        logits = head(torch.from_numpy(features).to(parts.device)) / model.temperature
-        return np.asarray(torch.log_softmax(logits.float(), dim=1).cpu().numpy(), dtype=np.float32)
-
-    return predict
+    ).run
