@@ -13,7 +13,7 @@ from tlsearch import Backbone
 from tlsearch.model import LoadedBackbone
 from tlsearch.training import heads
 from tlsearch.training.fit import Material, fitted
-from tlsearch.training.heads import HeadRow, fit_head
+from tlsearch.training.heads import HeadRow, fit_heads
 from tlsearch.training.loop import Fold, Inputs, NonFiniteError
 from tlsearch.training.recipe import Phase, Recipe
 from tlsearch.training.stacked import folds_in_step
@@ -100,7 +100,10 @@ class Told:
 def together(build: Build, plan: Recipe, stuff: Material) -> tuple[list[np.ndarray], Told]:
     told = Told()
     row = HeadRow(recipe=plan, head=seeded(build), dropout_seed=DROPOUT_SEED, on_epoch=told)
-    return fit_head(row, stuff, FOLD_LIST), told
+    (outcome,) = fit_heads([row], stuff, FOLD_LIST)
+    if isinstance(outcome.answers, Exception):
+        raise outcome.answers
+    return outcome.answers, told
 
 
 def alone(build: Build, plan: Recipe, stuff: Material, fold: Fold) -> tuple[np.ndarray, list[float]]:

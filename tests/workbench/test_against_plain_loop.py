@@ -83,7 +83,7 @@ class PlainTrial:
         """Train, and tell the mean loss of each epoch."""
         train = np.flatnonzero(self.folds != fold)
         views_each = view_count(self.plan.augment, 3)
-        torch.manual_seed(derive(SEED, "dropout", KEY, 0))
+        torch.manual_seed(derive(SEED, "dropout", 0))
         first = 0
         for phase in self.plan.phases:
             optimizer = self.optimizer(phase)

@@ -86,10 +86,13 @@ def test_a_row_does_not_depend_on_its_neighbours(context: WorkerContext, depth: 
     assert [result.state is TrialState.FAILED for result in results] == [False, False, True, False]
     for alone, among in zip(rows, results, strict=True):
         ((result,), _) = do(StudyBench(context), job(alone))
-        assert said(result) == said(among)
+        assert (result.state, result.score, result.fold_scores) == (among.state, among.score, among.fold_scores)
+        if result.log_probs is not None:  # heads in one product of matrices are rounded as the product is laid out
+            assert among.log_probs is not None
+            np.testing.assert_allclose(result.log_probs, among.log_probs, rtol=1e-4)
 
 
-def test_initial_weights_and_dropout_follow_from_the_row_and_nothing_else_does(context: WorkerContext) -> None:
+def test_initial_weights_follow_from_the_row_and_nothing_else_does(context: WorkerContext) -> None:
     same = result_of(context, HEAD, trial=8, seed_key=0)
     other = result_of(context, HEAD, trial=0, seed_key=1)
     first = result_of(context, HEAD, trial=0, seed_key=0)

@@ -79,7 +79,7 @@ class Stepper:
             tensors = [p.data for p in group.parameters]
             if group.weight_decay and self.optimizer != "adamw":  # whose own step decays
                 torch._foreach_mul_(tensors, 1 - rate * group.weight_decay)
-            _RULES[self.optimizer](group, tensors, own, rate, self._steps)
+            RULES[self.optimizer](group, tensors, own, rate, self._steps)
 
 
 def _adamw(
@@ -123,4 +123,4 @@ def _rmsprop(
     torch._foreach_addcdiv_(tensors, grads, denominator, -rate)
 
 
-_RULES = {"adamw": _adamw, "sgd": _sgd, "rmsprop": _rmsprop}
+RULES = {"adamw": _adamw, "sgd": _sgd, "rmsprop": _rmsprop}

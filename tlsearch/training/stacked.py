@@ -1,73 +1,46 @@
-"""Trains one head on several folds side by side, as one program.
+"""Trains heads side by side on several folds, as one program.
 
-A step of a small head is more overhead than arithmetic, and five folds in one step pay it once. Each fold has its own
-weights, order, batches and dropout, so what it learns is what it would have learned alone, but for rounding.
+A step of a small head is more overhead than arithmetic, and what is done in one step pays it once: five folds of a
+head, or fifty heads that see the same pictures. Each row has its own weights, rates, loss and schedule on each fold, so
+what it learns is what it would have learned alone, but for rounding; which rows stand beside it does not matter.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from tlsearch.training.fit import Material, objective_of, stretch_of
-from tlsearch.training.imbalance import Objective
-from tlsearch.training.loop import Fold, Inputs, MicroBatch, NonFiniteError, Stretch, log_probabilities, order_of
-from tlsearch.training.optim import Group, Stepper
+from tlsearch.training.fit import Material, objective_of
+from tlsearch.training.loop import Fold, Inputs, MicroBatch, NonFiniteError, log_probabilities, order_of
 from tlsearch.training.order import batches, rate_scale, view_of
 from tlsearch.training.recipe import Phase, Recipe
+from tlsearch.training.row_stepper import RowStepper, row_stepper
 from tlsearch.training.stacked_head import StackedHead
+from tlsearch.training.stacked_objective import StackedObjective
 
 Indices = NDArray[np.int64]
 FoldEpochDone = Callable[[Fold, int, float, float], None]  # fold, epoch, mean training loss, seconds
+Answers = list[NDArray[np.float32]]  # of each fold's validation images, log-probabilities (n, C)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StackedObjective:
-    """What a step minimises on each of F folds; as `Objective`, with the fold in front.
+class StackedRow:
+    """One row of a stack.
 
     Args:
-        label_smoothing: 0 to below 1.
-        weights: `(F, C)`, or None.
-        offset: `(F, 1, C)`, or None.
+        recipe: With every stage frozen.
+        head: With its initial weights, the same for every fold; holds what was learned on the last fold in the end.
+        on_epoch: Told of each fold after each epoch.
     """
 
-    label_smoothing: float
-    weights: torch.Tensor | None
-    offset: torch.Tensor | None
-
-    @classmethod
-    def of(cls, objectives: Sequence[Objective]) -> "StackedObjective":
-        """Stack the folds' objectives, which are of one recipe."""
-        weights = [one.weights for one in objectives if one.weights is not None]
-        offsets = [one.offset for one in objectives if one.offset is not None]
-        return cls(
-            label_smoothing=objectives[0].label_smoothing,
-            weights=torch.stack(weights) if weights else None,
-            offset=torch.stack(offsets)[:, None] if offsets else None,
-        )
-
-    def totals(self, logits: torch.Tensor, labels: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
-        """`(F,)`: the sum of the losses of each fold's pictures.
-
-        Args:
-            logits: `(F, n, C)`.
-            labels: `(F, n)`.
-            present: `(F, n)`, 1 for a picture and 0 for what only fills up; None where all are pictures.
-        """
-        if self.offset is not None:
-            logits = logits + self.offset
-        smoothing = self.label_smoothing
-        flat = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), label_smoothing=smoothing, reduction="none")
-        each = flat.view_as(labels)  # (F, n)
-        if self.weights is not None:
-            each = each * self.weights.gather(1, labels)
-        return (each if present is None else each * present).sum(dim=1)
+    recipe: Recipe
+    head: nn.Sequential
+    on_epoch: FoldEpochDone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +49,7 @@ class _Batch:
 
     Args:
         rows: `(F, n)`.
-        counts: `(F,)` pictures of each fold, or the one number of all.
+        counts: `(F, 1)` pictures of each fold, or the one number of all.
         present: `(F, n)`, 1 for a picture and 0 for what only fills up; None where all are pictures.
     """
 
@@ -91,8 +64,8 @@ class _Batch:
         if all(len(one) == longest for one in rows):
             return cls(rows=np.stack(rows), counts=longest, present=None)
         filled = [np.pad(one, (0, longest - len(one)), constant_values=one[0]) for one in rows]
-        counts = torch.tensor([len(one) for one in rows], device=device)
-        present = (torch.arange(longest, device=device) < counts[:, None]).float()
+        counts = torch.tensor([[len(one)] for one in rows], device=device)
+        present = (torch.arange(longest, device=device) < counts).float()
         return cls(rows=np.stack(filled), counts=counts, present=present)
 
 
@@ -105,123 +78,157 @@ def folds_in_step(folds: Sequence[Fold], batch_size: int) -> list[list[int]]:
     return list(by_steps.values())
 
 
+def see_the_same(recipe: Recipe) -> tuple[object, ...]:
+    """What rows of one stack have in common beside the structure of their heads: pictures, steps and rule.
+
+    A recipe of several phases begins its optimizer anew in between, and stands in a stack of its own.
+    """
+    alone = recipe.digest() if len(recipe.phases) > 1 else ""
+    balanced = recipe.imbalance == "balanced_sampling"
+    return recipe.batch_size, recipe.augment, recipe.optimizer, recipe.clip_norm, balanced, alone
+
+
 def fit_stacked(
-    recipe: Recipe,
-    head: nn.Sequential,
-    material: Material,
-    folds: Sequence[Fold],
-    *,
-    dropout_seed: int,
-    on_epoch: FoldEpochDone,
-) -> list[NDArray[np.float32]]:
-    """Train a recipe's phases on folds that take equally many steps.
+    rows: Sequence[StackedRow], material: Material, folds: Sequence[Fold], *, dropout_seed: int
+) -> list[Answers | NonFiniteError]:
+    """Train rows on folds.
 
     Args:
-        recipe: With every stage frozen.
-        head: With its initial weights, the same for every fold; it can be stacked, and holds the last fold's in the
-            end.
-        material: What it stands on.
+        rows: Equal in `see_the_same`, their heads in `structure`; each can be stacked.
+        material: What they stand on.
         folds: As `folds_in_step` says.
-        dropout_seed: Decides dropout.
-        on_epoch: Told of each fold after each epoch.
+        dropout_seed: Decides dropout, for all rows alike.
 
     Returns:
-        For each fold, in order, the log-probabilities of its validation images `(n, C)`.
+        For each row, in order, its answers, or how its training diverged on one of the folds.
 
     Raises:
-        NonFiniteError: Where the training diverged on one of the folds.
         torch.OutOfMemoryError: Where the stack does not fit.
     """
-    head.to(material.device).train()
-    inputs = material.inputs(len(material.loaded.backbone.stages), recipe.augment)
-    stacked = StackedHead(head, len(folds), dropout_seed=dropout_seed)
-    objectives = [objective_of(recipe, material, fold) for fold in folds]
-    first = 0
-    for phase in recipe.phases:
-        pairs = zip(folds, objectives, strict=True)
-        stretches = [stretch_of(recipe, phase, first, fold, objective) for fold, objective in pairs]
-        _train(
-            stacked, _stepper(recipe, phase, stacked), recipe.clip_norm, inputs, material, folds, stretches, on_epoch
-        )
-        first += phase.epochs
-    return list(_predictions(stacked, head, inputs, material, folds))
+    stack = _Stack(rows, material, folds, dropout_seed=dropout_seed)
+    *before, last = range(len(rows[0].recipe.phases))
+    for phase in before:
+        stack.train(phase)
+    stack.train(last, to_the_end=True)
+    return [stack.outcomes[place] for place in range(len(rows))]
 
 
-def _train(
-    stacked: StackedHead,
-    stepper: Stepper,
-    clip_norm: float | None,
-    inputs: Inputs,
-    material: Material,
-    folds: Sequence[Fold],
-    stretches: Sequence[Stretch],
-    on_epoch: FoldEpochDone,
-) -> None:
-    """One phase; as `loop.train`, on every fold at once."""
-    labels, stretch = material.labels, stretches[0]  # but for batch size and objective all are alike
-    objective = StackedObjective.of([one.objective for one in stretches])
-    steps_an_epoch = len(batches(folds[0].train, stretch.batch_size))
-    steps = stretch.epochs * steps_an_epoch
-    for offset in range(stretch.epochs):
+class _Stack:
+    """Rows in training, by their place among those that were given; a row leaves with its outcome."""
+
+    def __init__(
+        self, rows: Sequence[StackedRow], material: Material, folds: Sequence[Fold], *, dropout_seed: int
+    ) -> None:
+        for row in rows:
+            row.head.to(material.device).train()
+        self.outcomes: dict[int, Answers | NonFiniteError] = {}
+        self._rows, self._material, self._folds = rows, material, folds
+        recipe = rows[0].recipe
+        self._inputs: Inputs = material.inputs(len(material.loaded.backbone.stages), recipe.augment)
+        self._balanced = recipe.imbalance == "balanced_sampling"
+        self._batch_sizes = [min(recipe.batch_size, len(fold.train)) for fold in folds]
+        self._steps_an_epoch = len(batches(folds[0].train, self._batch_sizes[0]))
+        self._first = 0  # the number of a phase's first epoch
+        self._training = list(range(len(rows)))  # places, in the order in which they lie in the stack
+        self._head = StackedHead([row.head for row in rows], len(folds), dropout_seed=dropout_seed)
+        objectives = [[objective_of(row.recipe, material, fold) for row in rows] for fold in folds]
+        self._objective = StackedObjective.of(objectives, material.classes, material.device)
+
+    def train(self, number: int, *, to_the_end: bool = False) -> None:
+        """One phase; as `loop.train`, for every row on every fold at once.
+
+        Args:
+            number: Of the phase.
+            to_the_end: Whether it is the last one: each row leaves with its answers after its own epochs.
+        """
+        phases = [self._rows[place].recipe.phases[number] for place in self._training]
+        stepper = self._stepper(phases)
+        epochs = dict(zip(self._training, (phase.epochs for phase in phases), strict=True))
+        for epoch in range(max(epochs.values(), default=0)):
+            self._epoch(epoch, [epochs[place] for place in self._training], stepper)
+            done = [place for place in self._training if to_the_end and epochs[place] == epoch + 1]
+            for place in done:
+                self.outcomes.setdefault(place, self._answers(place))
+            self._go_on_without(self.outcomes, stepper)
+            if not self._training:
+                return
+        self._first += max(epochs.values())
+
+    def _epoch(self, epoch: int, epochs: Sequence[int], stepper: RowStepper) -> None:
+        """One epoch of a phase; `epochs` are those of the phase, for each row in training."""
+        labels, number = self._material.labels, self._first + epoch
         began = time.monotonic()
-        epoch = stretch.first + offset
-        views = view_of(len(labels), seed=folds[0].seed, views=len(inputs.views), epoch=epoch)
-        total = torch.zeros(len(folds), device=labels.device)
-        for index, batch in enumerate(_batches(folds, stretches, labels, epoch)):
-            rows = batch.rows.reshape(-1)
-            x = inputs.gather(rows, views[rows], labels.device)
-            logits = stacked.logits(x.view(*batch.rows.shape, -1), batch.present).float()
-            losses = objective.totals(logits, labels[batch.rows], batch.present)  # (F,)
-            gradients = torch.autograd.grad((losses / batch.counts).sum(), stepper.parameters)
+        views = view_of(len(labels), seed=self._folds[0].seed, views=len(self._inputs.views), epoch=number)
+        total = torch.zeros(len(self._folds), len(epochs), device=labels.device)
+        for batch, scales in zip(self._batches(number), self._scales(epoch, epochs), strict=True):
+            flat = batch.rows.reshape(-1)
+            x = self._inputs.gather(flat, views[flat], labels.device).view(*batch.rows.shape, -1)  # (F, n, D)
+            logits = self._head.logits(x, batch.present).float()
+            losses = self._objective.totals(logits, labels[batch.rows], batch.present)  # (F, R)
+            gradients = torch.autograd.grad((losses / batch.counts).sum(), self._head.parameters)
             total += losses.detach()
-            _clip(gradients, clip_norm)
-            stepper.step(gradients, rate_scale(offset * steps_an_epoch + index, steps, stretch.schedule))
-        _tell(folds, total, epoch, time.monotonic() - began, on_epoch)
+            stepper.step(gradients, scales)
+        self._tell(total.T.tolist(), number, (time.monotonic() - began) / total.numel())
 
+    def _batches(self, epoch: int) -> Iterator[_Batch]:
+        """The steps of an epoch: each fold's own batches in its own order."""
+        labels = self._material.labels
+        of_folds = [
+            batches(order_of(fold, labels, epoch, balanced=self._balanced), size)
+            for fold, size in zip(self._folds, self._batch_sizes, strict=True)
+        ]
+        for rows in zip(*of_folds, strict=True):
+            yield _Batch.of(rows, labels.device)
 
-def _batches(folds: Sequence[Fold], stretches: Sequence[Stretch], labels: torch.Tensor, epoch: int) -> Iterator[_Batch]:
-    """The steps of an epoch: each fold's own batches in its own order."""
-    of_folds = [
-        batches(order_of(fold, labels, epoch, balanced=stretch.balanced), stretch.batch_size)
-        for fold, stretch in zip(folds, stretches, strict=True)
-    ]
-    for rows in zip(*of_folds, strict=True):
-        yield _Batch.of(rows, labels.device)
+    def _scales(self, epoch: int, epochs: Sequence[int]) -> torch.Tensor:
+        """What each row's peak rate is multiplied by at each step of an epoch, `(steps, R)`."""
+        steps = self._steps_an_epoch
+        schedules = [self._rows[place].recipe.schedule for place in self._training]
+        scales = [
+            [rate_scale(step, steps * n, schedule) for n, schedule in zip(epochs, schedules, strict=True)]
+            for step in range(epoch * steps, (epoch + 1) * steps)
+        ]
+        return torch.tensor(scales, device=self._material.device)
 
+    def _tell(self, totals: Sequence[Sequence[float]], epoch: int, seconds: float) -> None:
+        """Tell of each row's mean losses, of its folds in order; one that is no number ends the row."""
+        for place, of_folds in zip(self._training, totals, strict=True):
+            for fold, loss in zip(self._folds, of_folds, strict=True):
+                mean = loss / len(fold.train)
+                if not math.isfinite(mean):
+                    self.outcomes[place] = NonFiniteError(f"the training loss became {mean} in epoch {epoch + 1}")
+                    break
+                self._rows[place].on_epoch(fold, epoch, mean, seconds)
 
-def _tell(folds: Sequence[Fold], total: torch.Tensor, epoch: int, seconds: float, on_epoch: FoldEpochDone) -> None:
-    for fold, loss in zip(folds, total.tolist(), strict=True):
-        mean = loss / len(fold.train)
-        if not math.isfinite(mean):
-            raise NonFiniteError(f"the training loss became {mean} in epoch {epoch + 1}")
-        on_epoch(fold, epoch, mean, seconds / len(folds))
+    def _answers(self, place: int) -> Answers | NonFiniteError:
+        head, found = self._rows[place].head.eval(), []
+        try:
+            for number, fold in enumerate(self._folds):
+                self._head.copy_to(head, number, self._training.index(place))
+                device, micro = self._material.device, MicroBatch()
+                found.append(log_probabilities(head, self._inputs, fold.validation, device, micro=micro))
+        except NonFiniteError as error:
+            return error
+        return found
 
+    def _go_on_without(self, ended: Container[int], stepper: RowStepper) -> None:
+        kept = [row for row, place in enumerate(self._training) if place not in ended]
+        if len(kept) == len(self._training):
+            return
+        self._training = [self._training[row] for row in kept]
+        if not kept:
+            return
+        rows = torch.tensor(kept, device=self._material.device)
+        self._head.keep(rows)
+        self._objective = self._objective.keep(rows)
+        stepper.keep(rows)
 
-def _stepper(recipe: Recipe, phase: Phase, stacked: StackedHead) -> Stepper:
-    """Steps without clipping, which is by fold."""
-    groups = []
-    for decayed in (True, False):  # biases and normalisation have one dimension behind the fold's
-        own = [p for p in stacked.parameters if (p.ndim > 2) == decayed]
-        decay = recipe.weight_decay if decayed else 0.0
-        groups.append(Group(parameters=own, learning_rate=phase.learning_rate, weight_decay=decay))
-    return Stepper(recipe.optimizer, [group for group in groups if group.parameters], None)
-
-
-@torch.no_grad()
-def _clip(gradients: Sequence[torch.Tensor], norm: float | None) -> None:
-    """Scale each fold's gradients to at most a norm of all of them together, as `Stepper` does."""
-    if norm is None:
-        return
-    each = torch.stack([torch.linalg.vector_norm(one.flatten(1), dim=1) for one in gradients])  # (weights, F)
-    scale = (norm / (torch.linalg.vector_norm(each, dim=0) + 1e-6)).clamp(max=1.0)
-    for one in gradients:
-        one.mul_(scale.view(-1, *[1] * (one.ndim - 1)))
-
-
-def _predictions(
-    stacked: StackedHead, head: nn.Sequential, inputs: Inputs, material: Material, folds: Sequence[Fold]
-) -> Iterator[NDArray[np.float32]]:
-    head.eval()
-    for place, fold in enumerate(folds):
-        stacked.copy_to(head, place)
-        yield log_probabilities(head, inputs, fold.validation, material.device, micro=MicroBatch())
+    def _stepper(self, phases: Sequence[Phase]) -> RowStepper:
+        recipes = [self._rows[place].recipe for place in self._training]
+        return row_stepper(
+            recipes[0].optimizer,
+            self._head.parameters,
+            learning_rates=[phase.learning_rate for phase in phases],
+            weight_decays=[recipe.weight_decay for recipe in recipes],
+            clip_norm=recipes[0].clip_norm,
+        )

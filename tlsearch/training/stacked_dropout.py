@@ -1,4 +1,4 @@
-"""Dropout for a head that is trained on several folds at once: each fold drops what it would drop alone."""
+"""Dropout for heads that are trained side by side: each drops, on each fold, what it would drop alone."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,11 @@ import torch
 
 
 class StackedDropout:
-    """F streams of chance from one seed, one a fold, shared by all dropout layers of a head.
+    """F streams of chance from one seed, one a fold, shared by all rows and by all dropout layers of a head.
 
     Streams that stand at the same place draw the same, so one draw serves all of them, until a fold has a shorter
-    batch than the others.
+    batch than the others. The rows of a stack are equal in structure and have one seed, so each draw is that of every
+    row.
 
     Args:
         seed: Every stream drops what a head alone would drop after `torch.manual_seed` with it, on a CPU to the bit. A
@@ -27,17 +28,17 @@ class StackedDropout:
 
         Args:
             p: 0 to below 1.
-            x: `(F, n, D)`.
+            x: `(F, R, n, D)`, or `(F, 1, n, D)` where the rows share it.
             lengths: How many of the n are pictures, for each fold; None where all are.
         """
         if p == 0:
             return x
         alike = lengths is None
         if self._together and alike:
-            keep = torch.empty(x.shape[1:], device=x.device, dtype=x.dtype)  # (n, D): of every fold
+            keep = torch.empty(x.shape[2:], device=x.device, dtype=x.dtype)  # (n, D): of every fold
             keep.bernoulli_(1 - p, generator=self._streams[0])
         else:
-            keep = self._each(p, x, [x.shape[1]] * len(x) if lengths is None else lengths)
+            keep = self._each(p, x, [x.shape[2]] * len(x) if lengths is None else lengths)
         return x * keep.div_(1 - p)
 
     def _each(self, p: float, x: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
@@ -45,9 +46,9 @@ class StackedDropout:
         if self._together:
             for stream in others:
                 stream.set_state(first.get_state())
-        keep = torch.zeros(x.shape, device=x.device, dtype=x.dtype)  # in order, as a fold alone would draw
+        keep = torch.zeros(x[:, :1].shape, device=x.device, dtype=x.dtype)  # in order, as a fold alone would draw
         for fold, (stream, length) in enumerate(zip(self._streams, lengths, strict=True)):
-            keep[fold, :length].bernoulli_(1 - p, generator=stream)
+            keep[fold, 0, :length].bernoulli_(1 - p, generator=stream)
         # how far a draw moves a stream, and whether its size matters, is the library's affair
         self._together = all(torch.equal(stream.get_state(), first.get_state()) for stream in others)
         return keep

@@ -1,6 +1,6 @@
-"""A head once a fold: the folds' weights lie one behind another, and a layer is one operation for all of them."""
+"""Heads of one structure, each once a fold: their weights lie one behind another, a layer is one operation for all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 import torch
@@ -11,7 +11,8 @@ from tlsearch.training.stacked_dropout import StackedDropout
 PLAIN = (nn.ReLU, nn.GELU)  # neither weights nor memory: on every number alone
 OWN_WEIGHTS = frozenset({"weight", "bias"})  # a layer with others computes something else with them
 
-Layer = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]  # (F, n, …), which rows are pictures -> (F, n, …)
+# values (F, R, n, …), or (F, 1, n, …) while the rows still share them, and which of the n are pictures
+Layer = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
 
 
 def can_be_stacked(head: nn.Module, batch_size: int) -> bool:
@@ -38,40 +39,56 @@ def _is_known(layer: nn.Module, batch_size: int) -> bool:
     return type(layer) is nn.Linear or type(layer) in PLAIN
 
 
+def structure(head: nn.Sequential) -> Hashable:
+    """All of a head but its weights: heads that are equal in it can be rows of one stack."""
+    layers = list(head)
+    return tuple((type(layer), layer.extra_repr(), layers.index(layer)) for layer in layers)
+
+
 class StackedHead:
-    """F copies of a head, in training.
+    """R heads, each once for every of F folds, in training.
 
     Args:
-        head: What all of them start from; it can be stacked, and is left as it is.
+        heads: What the copies of each row start from: of one structure that can be stacked; left as they are.
         folds: F.
         dropout_seed: As of `StackedDropout`.
     """
 
-    def __init__(self, head: nn.Sequential, folds: int, *, dropout_seed: int) -> None:
-        stacked = {id(weight): nn.Parameter(_stack(weight, folds)) for weight in head.parameters()}
-        self.parameters = list(stacked.values())  # each (F, …), in the head's order
-        self._buffers = [_stack(buffer, folds) for buffer in head.buffers()]
+    def __init__(self, heads: Sequence[nn.Sequential], folds: int, *, dropout_seed: int) -> None:
+        of_rows = [list(head.parameters()) for head in heads]
+        self.parameters = [nn.Parameter(_stack(weights, folds)) for weights in zip(*of_rows, strict=True)]
+        self._buffers = [
+            _stack(buffers, folds) for buffers in zip(*(list(head.buffers()) for head in heads), strict=True)
+        ]
+        first = heads[0]
+        stacked = {id(weight): own for weight, own in zip(first.parameters(), self.parameters, strict=True)}
         self._drop = StackedDropout(dropout_seed, folds, self.parameters[0].device)
         buffers = iter(self._buffers)  # of BatchNorm alone: mean, variance, batches
-        self._layers = [self._layer(layer, stacked, [next(buffers) for _ in layer.buffers()]) for layer in head]
+        self._layers = [self._layer(layer, stacked, [next(buffers) for _ in layer.buffers()]) for layer in first]
 
     def logits(self, x: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
-        """Features to logits, fold by fold.
+        """Features to logits, `(F, R, n, C)`.
 
         Args:
-            x: `(F, n, D)`.
+            x: `(F, n, D)`, which all rows get.
             present: `(F, n)`, 1 for a picture and 0 for what only fills up; None where all are pictures.
         """
+        x = x[:, None]
         for layer in self._layers:
             x = layer(x, present)
-        return x  # (F, n, C)
+        return x
 
     @torch.no_grad()
-    def copy_to(self, head: nn.Sequential, fold: int) -> None:
-        """Put one fold's weights and statistics into a head of the same shape."""
+    def copy_to(self, head: nn.Sequential, fold: int, row: int) -> None:
+        """Put the weights and statistics of one row on one fold into a head of the same structure."""
         own = [*head.parameters(), *head.buffers()]
         for tensor, stacked in zip(own, [*self.parameters, *self._buffers], strict=True):
-            tensor.copy_(stacked[fold])
+            tensor.copy_(stacked[fold, row])
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with these rows alone, `(rows,)` indices in a fixed order."""
+        for tensor in [*self.parameters, *self._buffers]:
+            tensor.data = tensor.data[:, rows]  # the layers hold the tensors themselves
 
     def _layer(self, layer: nn.Module, stacked: dict[int, nn.Parameter], buffers: Sequence[torch.Tensor]) -> Layer:
         weight = stacked.get(id(getattr(layer, "weight", None)))
@@ -86,16 +103,24 @@ class StackedHead:
         return lambda x, _: layer(x)
 
 
-def _stack(tensor: torch.Tensor, folds: int) -> torch.Tensor:
-    return tensor.detach().expand(folds, *tensor.shape).clone()
+def _stack(of_rows: Sequence[torch.Tensor], folds: int) -> torch.Tensor:
+    """`(R, …)` to `(F, R, …)`, the same in every fold."""
+    rows = torch.stack([tensor.detach() for tensor in of_rows])
+    return rows.expand(folds, *rows.shape).clone()
 
 
 def _linear(weight: torch.Tensor, bias: torch.Tensor | None, x: torch.Tensor, _: torch.Tensor | None) -> torch.Tensor:
+    shared = x.shape[1] == 1  # then all rows are one product: (F, R, O, I) is (F, RO, I)
+    weights, biases = weight.flatten(*((1, 2) if shared else (0, 1))), None
     # with the weights on the left their gradient is a product of the outputs' with x as it lies: x on the left would
     # be multiplied transposed, which takes six times as long where there are few classes
-    across = x.transpose(1, 2)  # (F, n, I) -> (F, I, n)
-    out = torch.bmm(weight, across) if bias is None else torch.baddbmm(bias[:, :, None], weight, across)
-    return out.transpose(1, 2)  # (F, O, n) -> (F, n, O)
+    across = (x[:, 0] if shared else x.flatten(0, 1)).transpose(1, 2)  # (F or FR, n, I) -> (…, I, n)
+    if bias is None:
+        out = torch.bmm(weights, across)
+    else:
+        biases = bias.flatten(*((1, 2) if shared else (0, 1)))
+        out = torch.baddbmm(biases[:, :, None], weights, across)
+    return out.view(*weight.shape[:3], -1).transpose(2, 3)  # (F, R, O, n) -> (F, R, n, O)
 
 
 def _dropout(p: float, drop: StackedDropout, x: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
@@ -110,18 +135,18 @@ def _batch_norm(
     x: torch.Tensor,
     present: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Normalise by the mean and variance of each fold's own pictures, and remember them."""
-    pictures = torch.ones_like(x[:, :, :1]) if present is None else present[:, :, None]  # (F, n, 1)
-    count = pictures.sum(dim=1, keepdim=True)
-    mean = (x * pictures).sum(dim=1, keepdim=True) / count  # (F, 1, D)
+    """Normalise by the mean and variance of each row's own values of each fold's pictures, and remember them."""
+    pictures = torch.ones_like(x[:, :1, :, :1]) if present is None else present[:, None, :, None]  # (F, 1, n, 1)
+    count = pictures.sum(dim=2, keepdim=True)
+    mean = (x * pictures).sum(dim=2, keepdim=True) / count  # (F, R, 1, D)
     centred = x - mean
-    variance = (centred.square() * pictures).sum(dim=1, keepdim=True) / count
+    variance = (centred.square() * pictures).sum(dim=2, keepdim=True) / count
     with torch.no_grad():
         assert layer.momentum is not None, "another BatchNorm cannot be stacked"
         running_mean, running_variance, batches = statistics
-        running_mean.lerp_(mean[:, 0], layer.momentum)
-        running_variance.lerp_((variance * count / (count - 1))[:, 0], layer.momentum)
+        running_mean.lerp_(mean[:, :, 0], layer.momentum)
+        running_variance.lerp_((variance * count / (count - 1))[:, :, 0], layer.momentum)
         batches += 1
     scaled = centred * torch.rsqrt(variance + layer.eps)
-    scaled = scaled if weight is None else scaled * weight[:, None]
-    return scaled if bias is None else scaled + bias[:, None]
+    scaled = scaled if weight is None else scaled * weight[:, :, None]
+    return scaled if bias is None else scaled + bias[:, :, None]

@@ -15,7 +15,7 @@ from tlsearch.freezing import frozen_stages
 from tlsearch.records import EpochRecord, FailureReason, ModelFacts, TrialState
 from tlsearch.stats import score
 from tlsearch.training.fit import Fitted, Material, fitted, set_head_state
-from tlsearch.training.heads import HeadRow, fit_head
+from tlsearch.training.heads import HeadOutcome, HeadRow, fit_heads
 from tlsearch.training.loop import Fold, NonFiniteError, PrunedError, is_device_lost, is_out_of_memory
 from tlsearch.training.order import derive
 from tlsearch.work import Job, Progress, Row, RowResult
@@ -64,22 +64,25 @@ class Scorer:
         self._emit = emit
         self._labels = parts.true_labels()
         self._folds = parts.folds(job.repeat)
+        # no trial's own: one draw serves all heads that are trained side by side, and comparisons are paired
+        self._dropout_seed = derive(parts.context.seed, "dropout", job.repeat)
 
     def score_heads(self, rows: tuple[Row, ...]) -> list[RowResult]:
         """Score rows that train heads alone; they share all but what a job's rows may vary."""
-        material = self._material(rows[0])
-        return [self._score_head(row, material) for row in rows]
+        heads = [self._head_row(row) for row in rows]
+        outcomes = fit_heads(heads, self._material(rows[0]), self._folds)
+        return [self._head_result(row, outcome) for row, outcome in zip(rows, outcomes, strict=True)]
 
-    def _score_head(self, row: Row, material: Material) -> RowResult:
-        began = time.monotonic()
+    def _head_result(self, row: Row, outcome: HeadOutcome) -> RowResult:
+        if isinstance(outcome.answers, Exception):
+            return failed_row(self._job, row, outcome.answers, outcome.seconds)
         scores = self._blank()
         try:
-            answers = fit_head(self._head_row(row), material, self._folds)
-            for fold, log_probs in zip(self._folds, answers, strict=True):
+            for fold, log_probs in zip(self._folds, outcome.answers, strict=True):
                 self._keep(scores, fold, log_probs)
-            return self._completed(row, scores, time.monotonic() - began)
+            return self._completed(row, scores, outcome.seconds)
         except Exception as error:  # of whatever kind: it is this row's result, and no fault of its neighbours
-            return failed_row(self._job, row, error, time.monotonic() - began)
+            return failed_row(self._job, row, error, outcome.seconds)
 
     def score_fine_tuned(self, row: Row) -> RowResult:
         """Score a row that trains stages as well: the probe, then its own schedule, on one fold after another."""
@@ -108,8 +111,7 @@ class Scorer:
         """
         material = self._material(row)
         head, _ = self._first_head(row, fold, material)
-        seed = self._seed("dropout", row)
-        return fitted(row.recipe, head, material, fold, dropout_seed=seed, on_epoch=lambda *_: None)
+        return fitted(row.recipe, head, material, fold, dropout_seed=self._dropout_seed, on_epoch=lambda *_: None)
 
     def _material(self, row: Row) -> Material:
         show = shown(self._emit, row.recipe.backbone)
@@ -135,13 +137,12 @@ class Scorer:
                 if _worse(scores.rung, row.prune_below):
                     raise PrunedError(scores.rung)
 
-        seed = self._seed("dropout", row)
-        with fitted(recipe, head, material, fold, dropout_seed=seed, on_epoch=on_epoch) as fit:
+        with fitted(recipe, head, material, fold, dropout_seed=self._dropout_seed, on_epoch=on_epoch) as fit:
             self._keep(scores, fold, fit.predict(fold.validation))
 
     def _first_head(self, row: Row, fold: Fold, material: Material) -> tuple[nn.Sequential, float]:
         """A row's head as its training begins, and the seconds that a fresh probe for it took."""
-        head = self._parts.head(row.recipe, self._seed("init", row))
+        head = self._parts.head(row.recipe, self._init_seed(row))
         if not row.recipe.fine_tunes or row.recipe.start != "probe":
             return head, 0.0
         probe, fresh = self._parts.probe(row.recipe, material, fold)
@@ -151,13 +152,13 @@ class Scorer:
     def _head_row(self, row: Row) -> HeadRow:
         return HeadRow(
             recipe=row.recipe,
-            head=lambda: self._parts.head(row.recipe, self._seed("init", row)),
-            dropout_seed=self._seed("dropout", row),
+            head=lambda: self._parts.head(row.recipe, self._init_seed(row)),
+            dropout_seed=self._dropout_seed,
             on_epoch=lambda fold, epoch, loss, seconds: self._told(row, fold, epoch, loss, seconds),
         )
 
-    def _seed(self, what: str, row: Row) -> int:
-        return derive(self._parts.context.seed, what, row.seed_key, self._job.repeat)
+    def _init_seed(self, row: Row) -> int:
+        return derive(self._parts.context.seed, "init", row.seed_key, self._job.repeat)
 
     def _told(self, row: Row, fold: Fold, epoch: int, loss: float, seconds: float) -> None:
         self._emit(epoch_record(row, fold, epoch, loss, seconds))

@@ -1,0 +1,143 @@
+"""Heads of a job side by side: each learns what it learns alone, whoever stands beside it (contract C3)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_stacked import CLASSES, DROPOUT_SEED, FOLD_LIST, WIDTH, Told, material, recipe
+from torch import nn
+
+from tlsearch.training import heads
+from tlsearch.training.heads import HeadOutcome, HeadRow, fit_heads
+from tlsearch.training.loop import NonFiniteError
+from tlsearch.training.recipe import Phase, Recipe
+from tlsearch.training.stacked import fit_stacked
+
+
+def row(plan: Recipe, seed: int, *, dropout: float = 0.2, hidden: int = 0, told: Told | None = None) -> HeadRow:
+    def head() -> nn.Sequential:
+        torch.manual_seed(seed)
+        if not hidden:
+            return nn.Sequential(nn.Dropout(dropout), nn.Linear(WIDTH, CLASSES))
+        return nn.Sequential(nn.Linear(WIDTH, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, CLASSES))
+
+    return HeadRow(recipe=plan, head=head, dropout_seed=DROPOUT_SEED, on_epoch=told or (lambda *_: None))
+
+
+def plan(epochs: int, rate: float, **changes: Any) -> Recipe:
+    return recipe(phases=(Phase(epochs=epochs, learning_rate=rate),), **changes)
+
+
+def different_rows() -> list[HeadRow]:
+    return [
+        row(plan(4, 0.03), 1),
+        row(plan(2, 0.3, weight_decay=0.2), 2),
+        row(plan(5, 0.01, label_smoothing=0.1), 3),
+        row(plan(4, 0.1, imbalance="class_weights"), 4),
+        row(plan(3, 0.1, imbalance="logit_adjustment", label_smoothing=0.2), 5),
+        row(plan(3, 0.1, imbalance="balanced_sampling"), 6),
+        row(plan(4, 0.05, schedule="constant"), 7),
+        row(plan(4, 0.05, clip_norm=None), 8),
+        row(plan(4, 0.05), 9, dropout=0.5),
+        row(plan(4, 0.05), 10, hidden=6),
+        row(replace(plan(1, 0.05), phases=(Phase(epochs=1, learning_rate=0.1), Phase(epochs=2))), 11),
+    ]
+
+
+def probabilities(outcome: HeadOutcome) -> list[np.ndarray]:
+    assert not isinstance(outcome.answers, Exception), outcome.answers
+    return [np.exp(log_probs) for log_probs in outcome.answers]
+
+
+def fitted_together(rows: Sequence[HeadRow], folds: int = 5) -> list[HeadOutcome]:
+    return fit_heads(rows, material(), FOLD_LIST[:folds])
+
+
+def assert_same(one: HeadOutcome, other: HeadOutcome) -> None:
+    for ours, theirs in zip(probabilities(one), probabilities(other), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("folds", [1, 5])
+def test_each_row_learns_what_it_learns_alone(folds: int) -> None:
+    together = fitted_together(different_rows(), folds)
+    for one, outcome in zip(different_rows(), together, strict=True):
+        assert_same(outcome, *fitted_together([one], folds))
+
+
+def test_it_does_not_matter_who_stands_beside_a_row() -> None:
+    rows = different_rows()
+    forwards, backwards = fitted_together(rows), fitted_together(rows[::-1])[::-1]
+    fewer = fitted_together(rows[:3])
+    for one, other in zip(forwards, backwards, strict=True):
+        assert_same(one, other)
+    for one, other in zip(forwards, fewer, strict=False):
+        assert_same(one, other)
+
+
+def test_linear_heads_share_their_steps_and_hidden_layers_do_not_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def counted(rows: Any, *args: Any, **given: Any) -> Any:
+        sizes.append(len(rows))
+        return fit_stacked(rows, *args, **given)
+
+    monkeypatch.setattr(heads, "fit_stacked", counted)
+    linear = [row(plan(2, 0.1), seed) for seed in range(7)]
+    fitted_together(linear)
+    fitted_together([row(plan(2, 0.1), seed, hidden=6) for seed in range(2)])
+    assert sizes == [7, 1, 1]
+    monkeypatch.setattr(heads, "IN_CACHE", 3 * 5 * (WIDTH + 1) * CLASSES)
+    fitted_together(linear)
+    assert sizes[3:] == [3, 3, 1]
+
+
+def test_every_row_is_told_of_all_its_epochs_on_every_fold() -> None:
+    told = [Told(), Told()]
+    fitted_together([row(plan(2, 0.1), 1, told=told[0]), row(plan(5, 0.1), 2, told=told[1])])
+    assert {fold: len(losses) for fold, losses in told[0].losses.items()} == dict.fromkeys(range(5), 2)
+    assert {fold: len(losses) for fold, losses in told[1].losses.items()} == dict.fromkeys(range(5), 5)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_row_that_diverges_leaves_the_others_as_they_are(place: int) -> None:
+    def rows() -> list[HeadRow]:
+        return [row(plan(3, 0.1, clip_norm=None, optimizer="sgd"), seed) for seed in range(3)]
+
+    expected = fitted_together(rows())
+    wild = rows()
+    wild[place] = row(plan(3, 1e30, clip_norm=None, optimizer="sgd"), place)
+    found = fitted_together(wild)
+    assert isinstance(found[place].answers, NonFiniteError)
+    for number in {0, 1, 2} - {place}:
+        assert_same(found[number], expected[number])
+
+
+def test_a_head_that_cannot_be_built_is_its_own_rows_fault() -> None:
+    def broken() -> nn.Sequential:
+        raise ValueError("no such size")
+
+    rows = [row(plan(2, 0.1), 1), replace(row(plan(2, 0.1), 2), head=broken), row(plan(2, 0.1), 3)]
+    first, second, third = fitted_together(rows)
+    assert isinstance(second.answers, ValueError)
+    assert_same(first, *fitted_together(rows[:1]))
+    assert_same(third, *fitted_together(rows[2:]))
+
+
+def test_rows_that_do_not_fit_together_are_trained_one_by_one() -> None:
+    stuff, asked = material(), 0
+
+    def inputs(frozen: int, augment: str) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise torch.OutOfMemoryError("the stack is too large")
+        return material().inputs(frozen, augment)
+
+    rows = [row(plan(2, 0.1), seed) for seed in range(3)]
+    found = fit_heads(rows, replace(stuff, inputs=inputs), FOLD_LIST)
+    for one, outcome in zip(rows, found, strict=True):
+        assert_same(outcome, *fitted_together([one]))
