@@ -33,7 +33,7 @@ class Row:
         trial: Its number; -1 in a PREPARE job.
         attempt: 1 for the first dispatch.
         recipe: What to train.
-        seed_key: Decides initial weights and dropout, together with the study's seed and the repeat.
+        seed_key: Decides initial weights, together with the study's seed and the repeat; dropout is that of all.
         prune_below: With several folds: end after the first fold with a lower score than this; with one part: end
             at half of the schedule likewise. None never prunes.
     """
