@@ -3,7 +3,7 @@
 import contextlib
 import importlib.metadata
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,6 +125,18 @@ class FeatureProvider:
         if output != PIXELS and output not in self._outputs:
             raise KeyError(f"cut {output} is none of {self._outputs}")
         return [self._view(output, augment, view, progress) for view in range(self._pictures.count(augment))]
+
+    def uncached(self, output: Output, pictures: Pictures) -> Iterator[NDArray[np.float32]]:
+        """Other pictures' values at a cut, `(n, …)` at a time and in order, computed as those of the cache are.
+
+        Args:
+            output: Frozen stages, or POOLED.
+            pictures: Under the same preprocessing.
+        """
+        place = self._outputs.index(output)
+        run = self._ready_pass()
+        for values in run.over(pictures.batches("none", 0, run.batch)):
+            yield values[place]
 
     def fill(self, progress: Progress | None = None) -> None:
         """See to it that every searched cut of every view is cached: one pass for each view that is not."""

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,28 +14,36 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
+from torch import nn
 
 from tlsearch.disk import sync_folder, write_synced, writing
 from tlsearch.features.passes import BATCH, EAGER
-from tlsearch.features.pictures import Pictures
+from tlsearch.features.provider import POOLED
 from tlsearch.final_files import ANSWERS, DESCRIPTION, SEALED, WEIGHTS
 from tlsearch.model import Network
 from tlsearch.records import Json, TrialState
 from tlsearch.stats import tempered
 from tlsearch.training.fit import Fitted, fitted, set_head_state
+from tlsearch.training.loop import Fold
 from tlsearch.training.order import derive
 from tlsearch.work import Job, Row, RowResult
 from tlsearch.workbench.parts import ALL_DATA, Parts
 from tlsearch.workbench.scoring import OnEpoch, epoch_record
 
 FORMAT = 1
+CHECKED = 256  # pictures, or all where there are fewer, that the network itself answers from their pixels
+CLOSE = 5e-5  # of a probability: half of what an exported file may be off by (C6)
+
+Answers = NDArray[np.float32]  # log-probabilities at the temperature, `(pictures, classes)`
 
 
 def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
     """Fit the job's one recipe on every development image, and save it in the context's models folder.
 
-    The saved answers come from the whole network on the pictures' pixels, not from cached features, so what is
-    exported is held against what a user of the model will get. They are given at the temperature.
+    The saved answers are what is exported is held against, so they must be those that a user of the model gets.
+    Development images are answered from their cached values, the holdout from its pixels; then the whole network, as
+    PyTorch runs it, answers a sample of both from pixels. Where that differs, it answers all of them.
+    (Every exported file answers every image from its file again, in `export/verify.py`.)
 
     Args:
         parts: Of the study.
@@ -42,8 +51,7 @@ def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
         on_epoch: Told of each epoch.
 
     Returns:
-        `extras` hold "folder" and "cached_difference": the largest difference of a probability between cached
-        features and pixels, over the first batch.
+        `extras` hold "folder" and "cached_difference": the largest difference of a probability in the sample.
     """
     (row,) = job.rows
     temperature = float(job.options.get("temperature", 1.0))
@@ -59,53 +67,88 @@ def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
 
     seed = derive(parts.context.seed, "dropout", row.seed_key, "final")
     with fitted(row.recipe, head, material, fold, dropout_seed=seed, on_epoch=told) as result:
-        cached = tempered(result.predict(fold.train[: BATCH[EAGER]]), temperature)
         network = parts.network(row.recipe, head).eval()
-        folder, development = _save(parts, row, network, temperature)
+        development, sealed, difference = _answered(parts, row, result, network, fold, temperature)
+        folder = _save(parts, row, network, temperature, development=development, sealed=sealed)
         facts = parts.facts(row.recipe, head, result.frozen)
-    difference = np.abs(np.exp(development[: len(cached)]) - np.exp(cached)).max()
     return RowResult.of(
         job,
         row,
         TrialState.COMPLETED,
         facts=facts,
         seconds=time.monotonic() - began,
-        extras={"folder": str(folder), "cached_difference": float(difference)},
+        extras={"folder": str(folder), "cached_difference": difference},
     )
 
 
+def _answered(
+    parts: Parts, row: Row, result: Fitted, network: Network, fold: Fold, temperature: float
+) -> tuple[Answers, Answers, float]:
+    """Answers about the development images and the holdout, and how far they were from the network's own."""
+    context = parts.context
+
+    def asked(indices: Sequence[int]) -> Answers:
+        return _from_pixels(parts, row, network, indices, temperature)
+
+    development = tempered(result.predict(fold.train), temperature)
+    if result.frozen == len(network.stages):
+        sealed = _from_features(parts, row, result, temperature)
+    else:
+        sealed = asked(context.holdout)
+    indices = np.array([*context.development, *context.holdout])
+    places = spread(np.asarray(context.labels)[indices], CHECKED)
+    own = asked(indices[places].tolist())
+    difference = np.abs(np.exp(own) - np.exp(np.concatenate([development, sealed])[places])).max()
+    if not difference <= CLOSE:  # so written, NaN is not close
+        development, sealed = asked(context.development), asked(context.holdout)
+    return development, sealed, float(difference)
+
+
+def spread(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Places of about so many pictures: of each class alike, from its first to its last, and both ends."""
+    classes = np.unique(labels)
+    each = -(-count // len(classes))
+    chosen = {0, len(labels) - 1}
+    for label in classes:
+        places = np.flatnonzero(labels == label)
+        chosen.update(places[np.linspace(0, len(places) - 1, min(each, len(places))).astype(np.int64)].tolist())
+    return np.array(sorted(chosen))
+
+
+def _from_features(parts: Parts, row: Row, result: Fitted, temperature: float) -> Answers:
+    """The holdout's answers: the frozen backbone runs over its pixels as it ran for the cache, and nothing is kept."""
+    pooled = parts.head_spec(row.recipe).input == "features"
+    provider = parts.provider(row.recipe, result.frozen)
+    pictures = parts.pictures(row.recipe, parts.context.holdout)
+    answers = [np.empty((0, len(parts.context.classes)), dtype=np.float32)]
+    for features in provider.uncached(POOLED if pooled else result.frozen, pictures):
+        answers.append(_log_probs(result.head, torch.from_numpy(features), parts.device, temperature))
+    return np.concatenate(answers)
+
+
+def _from_pixels(parts: Parts, row: Row, network: Network, indices: Sequence[int], temperature: float) -> Answers:
+    """Answers from pixels, end to end, as PyTorch runs the network."""
+    answers = [np.empty((0, len(parts.context.classes)), dtype=np.float32)]
+    for batch in parts.pictures(row.recipe, tuple(indices)).batches("none", 0, BATCH[EAGER]):
+        answers.append(_log_probs(network, torch.from_numpy(batch), parts.device, temperature))
+    return np.concatenate(answers)
+
+
 @torch.no_grad()
-def answers(
-    network: Network, pictures: Pictures, *, classes: int, device: torch.device, temperature: float
-) -> NDArray[np.float32]:
-    """Log-probabilities of pictures from their pixels, end to end, at a temperature, `(pictures, classes)`."""
-    parts = [
-        torch.log_softmax(network(torch.from_numpy(batch).to(device)).float() / temperature, dim=1).cpu().numpy()
-        for batch in pictures.batches("none", 0, BATCH[EAGER])
-    ]
-    return np.concatenate([np.empty((0, classes), dtype=np.float32), *parts])
+def _log_probs(network: nn.Module, inputs: torch.Tensor, device: torch.device, temperature: float) -> Answers:
+    logits = network(inputs.to(device)).float() / temperature
+    return np.asarray(torch.log_softmax(logits, dim=1).cpu().numpy(), dtype=np.float32)
 
 
-def _save(parts: Parts, row: Row, network: Network, temperature: float) -> tuple[Path, NDArray[np.float32]]:
+def _save(
+    parts: Parts, row: Row, network: Network, temperature: float, *, development: Answers, sealed: Answers
+) -> Path:
     """Write the final model's folder, whole or not at all.
-
-    Returns:
-        The folder, and the log-probabilities of the development images.
 
     Raises:
         StoreError: Where the disk does not take it.
     """
     context = parts.context
-    development, sealed = (
-        answers(
-            network,
-            parts.pictures(row.recipe, indices),
-            classes=len(context.classes),
-            device=parts.device,
-            temperature=temperature,
-        )
-        for indices in (context.development, context.holdout)
-    )
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     # among the bytes, so that the digest, by which a holdout's opening is recorded, tells of the temperature too
     weights = save(tensors, metadata={"temperature": repr(temperature)})
@@ -123,7 +166,7 @@ def _save(parts: Parts, row: Row, network: Network, temperature: float) -> tuple
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
         sync_folder(folder.parent)
-    return folder, development
+    return folder
 
 
 def _packed(indices: tuple[int, ...], log_probs: NDArray[np.float32]) -> bytes:
