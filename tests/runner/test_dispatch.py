@@ -71,10 +71,11 @@ class Desk:
 
     def __init__(self, folder: Path, store: Store) -> None:
         self.folder, self.store = folder, store
+        self._newest: Dispatcher | None = None
         store.define_study(STUDY)
 
     def ask(self, count: int) -> list[TrialRecord]:
-        first = self.store.next_number("s")
+        first = len(self.store.trials("s"))
         records = [
             TrialRecord(
                 number=first + n,
@@ -85,7 +86,10 @@ class Desk:
             )
             for n in range(count)
         ]
-        self.store.add_trials("s", records)
+        if self._newest is None:
+            self.store.add_trials("s", records)
+        else:
+            self._newest.ledger.add(records, [record.number for record in records])
         return records
 
     def dispatcher(self, worker: Worker) -> tuple[Dispatcher, Scripted]:
@@ -102,6 +106,7 @@ class Desk:
             folds=3,
             timeout_s=60,
         )
+        self._newest = made
         return made, executor
 
     def states(self) -> list[TrialState]:
@@ -327,8 +332,8 @@ def test_only_what_the_search_fine_tunes_is_raced(desk: Desk) -> None:
         trial(8, TrialKind.STARTUP, fine_tuned),
         trial(9, TrialKind.BASELINE, fine_tuned, name="theirs"),
     ]
-    desk.store.add_trials("s", asked)
     dispatcher, executor = desk.dispatcher(does_well)
+    dispatcher.ledger.add(asked, [record.number for record in asked])
     for record in asked:
         dispatcher.dispatch([record])
     assert [job.rows[0].prune_below for job in executor.jobs] == [0.6, None, None, None]

@@ -8,7 +8,7 @@ from runner_world import World
 
 from tlsearch.errors import NothingCompletedError, StoreError
 from tlsearch.records import Event, StudyRecord, TrialKind, TrialRecord, TrialState, used_seconds
-from tlsearch.runner.budget import out_of_time
+from tlsearch.runner.budget import trials_in_time
 from tlsearch.runner.journal import Journal
 from tlsearch.store.store import Store
 
@@ -35,12 +35,13 @@ def test_the_time_held_back_is_that_of_the_best_five_the_final_fit_the_maps_and_
     closing = (30 + 40 + 50 + 60 + 70) + 5 * 1 + 2 * 71  # confirming trials 3 to 7, and fitting one of them twice
     enough = closing + 70.0
 
-    def ended(used_s: float, *, truth: bool = False) -> bool:
-        return out_of_time(trials, competing=trials, used_s=used_s, limit_s=100 + enough, truth=truth)
+    def in_time(left_s: float, *, truth: bool = False) -> float:
+        return trials_in_time(trials, competing=trials, left_s=left_s, truth=truth)
 
-    assert not ended(100)
-    assert ended(101)
-    assert ended(100, truth=True)  # fresh pictures take time as well
+    assert in_time(enough) == 1
+    assert in_time(enough - 1) == 0
+    assert in_time(enough, truth=True) == 0  # fresh pictures take time as well
+    assert in_time(closing + 3 * 70) == 3  # one after another
 
 
 def test_time_is_held_back_for_what_will_be_confirmed_and_not_for_better_scores_that_may_not_be_named() -> None:
@@ -50,12 +51,13 @@ def test_time_is_held_back_for_what_will_be_confirmed_and_not_for_better_scores_
     trials = [*may_be_named, *missing_a_floor, baseline]
     closing = 2 * 10 + 50 + 2 * 10  # confirming two and the baseline, and two fits more
     enough = closing + 100.0  # one more trial may take as long as the slowest
-    assert not out_of_time(trials, competing=may_be_named, used_s=0, limit_s=enough, truth=False)
-    assert out_of_time(trials, competing=may_be_named, used_s=1, limit_s=enough, truth=False)
+    assert trials_in_time(trials, competing=may_be_named, left_s=enough, truth=False) == 1
+    assert trials_in_time(trials, competing=may_be_named, left_s=enough - 1, truth=False) == 0
 
 
-def test_without_a_limit_time_never_ends() -> None:
-    assert not out_of_time([], competing=[], used_s=1e9, limit_s=None, truth=True)
+def test_while_no_trial_ended_time_allows_as_many_as_one_likes() -> None:
+    assert trials_in_time([], competing=[], left_s=1.0, truth=False) == float("inf")
+    assert trials_in_time([], competing=[], left_s=-1.0, truth=False) == 0
 
 
 def test_what_all_runs_used_is_the_sum_of_their_own_seconds_whatever_the_clock_said() -> None:

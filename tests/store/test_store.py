@@ -80,7 +80,6 @@ def test_a_trial_comes_back_as_it_was_written(store: Store) -> None:
     )
     store.add_trials("celebs", [baseline])
     assert store.trials("celebs") == [baseline]
-    assert store.next_number("celebs") == 1
 
 
 def test_a_number_is_given_once(store: Store, make_trials: MakeTrials) -> None:

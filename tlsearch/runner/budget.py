@@ -1,5 +1,6 @@
 """Budget: whether a study may ask for more, and whether anything of it is left to do."""
 
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -14,34 +15,34 @@ from tlsearch.store.store import Store
 TRUTH_RESERVE_S = 30.0  # for scoring the final model on fresh pictures
 
 
-def out_of_time(
+def trials_in_time(
     records: Sequence[TrialRecord],
     *,
     competing: Sequence[TrialRecord],
     scored_again: Collection[int] = (),
-    used_s: float,
-    limit_s: float | None,
+    left_s: float,
     truth: bool,
-) -> bool:
-    """Whether what is left of the time is needed for confirming the top, the final fit, and explaining mistakes.
+) -> float:
+    """How many trials one after another the time allows, each as slow as the slowest so far; infinity while none ended.
+
+    Time is held back for confirming the top, the final fit, and explaining mistakes.
 
     Args:
         records: All trials so far; what they took tells what the rest will take.
         competing: Those of them that may be named best.
         scored_again: Trials that were confirmed by an earlier run.
-        used_s: By all runs so far.
-        limit_s: The budget; None never ends.
+        left_s: What all runs so far left of the budget.
         truth: Whether the final model is scored on fresh pictures as well.
     """
-    if limit_s is None:
-        return False
     done = [record for record in records if record.state is TrialState.COMPLETED and record.score is not None]
     top = [refit_seconds(record) for record in best_completed(competing)]
     again = [refit_seconds(one) for one in to_confirm(records, competing) if one.number not in scored_again]
-    slowest = max((record.seconds for record in done), default=0.0)  # one more trial may be as slow
+    slowest = max((record.seconds for record in done), default=0.0)
     final_fit = explaining = max(top, default=0.0)
     closing = sum(again) + final_fit + explaining + (TRUTH_RESERVE_S if truth else 0.0)
-    return used_s + closing + slowest > limit_s
+    if left_s < closing:
+        return 0
+    return (left_s - closing) // slowest if slowest else math.inf
 
 
 def refit_seconds(record: TrialRecord) -> float:

@@ -1,16 +1,18 @@
 """Dispatch: trials become attempts, attempts become results, each exactly once; deaths and kills are put right here."""
 
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import islice
 from pathlib import Path
 
-from tlsearch.errors import BreakerError
 from tlsearch.execution.executor import Executor
 from tlsearch.execution.results import read_results, results_file
-from tlsearch.records import EpochRecord, FailureReason, TrialKind, TrialRecord, TrialState
+from tlsearch.records import AttemptRecord, EpochRecord, FailureReason, TrialKind, TrialRecord, TrialState
+from tlsearch.runner.breaker import Breaker
 from tlsearch.runner.journal import Journal
+from tlsearch.runner.ledger import BLAMELESS, Ledger
 from tlsearch.search.racing import prune_threshold
 from tlsearch.store.store import Store
 from tlsearch.training.recipe import Recipe
@@ -19,10 +21,6 @@ from tlsearch.work import Job, JobEnded, JobKind, Progress, Row, RowResult
 POLL_S = 0.2
 WORKER_DEATHS = 3  # with a trial or another job alone in flight, before it counts as that one's fault
 COORDINATOR_DEATHS = 5
-FAILURES_AT_THE_START = 5  # in a row: the run stops itself
-FAILURES_JUDGED = 10  # from so many trials on, more failures than half stop it
-# How attempts end that say nothing against their trial; every other end without a result does.
-BLAMELESS = (FailureReason.INTERRUPTED, FailureReason.STOPPED)
 AT_FAULT = tuple(reason for reason in FailureReason if reason not in BLAMELESS)
 DEATHS = (FailureReason.KILLED, FailureReason.CRASHED, FailureReason.EXITED)
 NO_RESULT = "the worker ended the job without a result"
@@ -40,7 +38,7 @@ class Watcher:
 
 @dataclass(slots=True)
 class Heard:
-    """What one poll of the executor brought."""
+    """What the executor told and nobody has written down."""
 
     results: list[RowResult] = field(default_factory=list)
     epochs: list[EpochRecord] = field(default_factory=list)
@@ -76,11 +74,29 @@ class Dispatcher:
         timeout_s: float,
         races: bool = True,
     ) -> None:
+        self.ledger = Ledger(store, study, journal)
         self._store, self._study, self._executor = store, study, executor
         self._results, self._journal, self._watcher = results, journal, watcher
         self._folds, self._timeout_s, self._races = folds, timeout_s, races
-        self._before = {record.number for record in store.trials(study) if record.state.ended}  # this run
-        self.jobs: dict[str, Job] = {}  # in flight
+        self._breaker = Breaker()
+        self._heard = Heard()
+        self._queue: deque[Sequence[TrialRecord]] = deque()  # jobs that wait for a worker to be free
+        self.jobs: dict[str, Job] = {}  # in flight, in the order in which workers take them
+
+    @property
+    def room(self) -> int:
+        """How many more jobs may be asked for: each worker has one in work and one that waits for it."""
+        return 2 * self._executor.capacity - len(self.jobs) - len(self._queue)
+
+    @property
+    def a_worker_is_free(self) -> bool:
+        """Whether a job would be begun at once."""
+        return len(self.jobs) < self._executor.capacity
+
+    @property
+    def in_work(self) -> Mapping[str, Job]:
+        """The jobs that workers are busy with."""
+        return dict(islice(self.jobs.items(), self._executor.capacity))
 
     def take_over(self, *, was_stopped: bool) -> None:
         """Settle what an earlier run left: finished attempts are told, the others dispatched again, first of all.
@@ -88,44 +104,58 @@ class Dispatcher:
         Args:
             was_stopped: Whether that run ended itself, as on Ctrl-C; else it was killed, which a trial may have caused.
         """
-        how = FailureReason.STOPPED if was_stopped else FailureReason.INTERRUPTED
-        detail = "the run was stopped" if was_stopped else "the coordinator went away"
-        open_attempts = self._store.open_attempts(self._study)
-        for job, attempts in groupby(open_attempts, key=lambda attempt: attempt.job):
+        jobs: dict[str, list[AttemptRecord]] = {}
+        for attempt in sorted(self._store.open_attempts(self._study), key=lambda a: (a.started, a.trial)):
+            jobs.setdefault(attempt.job, []).append(attempt)
+        unfinished = 0
+        for job, attempts in jobs.items():
             live = {(attempt.trial, attempt.attempt) for attempt in attempts}
             finished = [r for r in read_results(results_file(self._results, job)) if (r.trial, r.attempt) in live]
             self._record(finished, [])
-            for trial, attempt in sorted(live - {(r.trial, r.attempt) for r in finished}):
-                self._end_attempt(trial, attempt, how, detail)
-        jobs: dict[str, list[TrialRecord]] = {}
-        for record in self._store.trials(self._study):
-            if not record.state.ended:
-                if self._ended_alone(record.number, (FailureReason.INTERRUPTED,)) >= COORDINATOR_DEATHS:
-                    detail = f"the coordinator died {COORDINATOR_DEATHS} times with this trial alone in flight"
-                    self._fail(record, FailureReason.KILLED, detail)
-                else:
-                    jobs.setdefault(self._last_job(record.number), []).append(record)
-        for records in jobs.values():
-            self.dispatch(records)
+            left = sorted(live - {(r.trial, r.attempt) for r in finished})
+            if left:
+                waited = unfinished >= self._executor.capacity
+                unfinished += 1
+                self.ledger.end_attempts(left, *_how_it_ended(was_stopped=was_stopped, waited=waited))
+        for records in self.ledger.left_together():
+            (number, *others) = [record.number for record in records]
+            if not others and self.ledger.ended_alone(number, (FailureReason.INTERRUPTED,)) >= COORDINATOR_DEATHS:
+                detail = f"the coordinator died {COORDINATOR_DEATHS} times with this trial alone in flight"
+                self._fail(number, FailureReason.KILLED, detail)
+            else:
+                self.dispatch(records)
 
     def dispatch(self, trials: Sequence[TrialRecord]) -> None:
-        """Send trials as one job; they share what a job's rows must share."""
-        attempts = self._store.attempts(self._study)
-        history = self._store.trials(self._study)
-        threshold = prune_threshold(history, folds=self._folds) if self._races else None
+        """Send trials as one job; they share what a job's rows must share.
+
+        It waits at the executor for its turn, so that no worker waits for it; one that may be pruned waits here until
+        a worker is free, so that it is compared with all that is known by then.
+        """
+        self._queue.append(trials)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        while self._queue and (self.a_worker_is_free or not any(map(self._is_raced, self._queue[0]))):
+            self._send(self._queue.popleft())
+
+    def _is_raced(self, record: TrialRecord) -> bool:
+        return self._races and record.kind is TrialKind.SEARCH and Recipe.from_json(record.recipe).fine_tunes
+
+    def _send(self, trials: Sequence[TrialRecord]) -> None:
+        raced = {record.number for record in trials if self._is_raced(record)}
+        threshold = prune_threshold(self.ledger.trials, folds=self._folds) if raced else None
         rows = tuple(
             Row(
                 trial=record.number,
-                attempt=1 + sum(attempt.trial == record.number for attempt in attempts),
-                recipe=(recipe := Recipe.from_json(record.recipe)),
+                attempt=self.ledger.next_attempt(record.number),
+                recipe=Recipe.from_json(record.recipe),
                 seed_key=record.number,
-                prune_below=threshold if record.kind is TrialKind.SEARCH and recipe.fine_tunes else None,
+                prune_below=threshold if record.number in raced else None,
             )
             for record in trials
         )
         job = Job(id=job_id("trials", rows[0].trial), kind=JobKind.TRIALS, rows=rows, timeout_s=self._timeout_s)
-        self._store.start_attempts(self._study, job.id, [(row.trial, row.attempt) for row in rows])
-        self._journal.event("dispatched", job=job.id, trials=[[row.trial, row.attempt] for row in rows])
+        self.ledger.start(job)
         self._submit(job)
 
     def run(self, job: Job) -> RowResult:
@@ -148,109 +178,87 @@ class Dispatcher:
 
         Every job that is no trial's gets a result, a failed one where its worker was lost.
         """
-        heard = Heard()
-        for event in self._executor.poll(timeout_s):
-            match event:
-                case RowResult():
-                    heard.results.append(event)
-                case EpochRecord():
-                    heard.epochs.append(event)
-                    self._journal.log(
-                        "epoch", trial=event.trial, repeat=event.repeat, fold=event.fold, epoch=event.epoch
-                    )
-                    self._watcher.epoch(event)
-                case JobEnded():
-                    heard.ended.append(event)
-                case Progress():
-                    self._watcher.progress(event)
-        own = [result for result in heard.results if result.kind is JobKind.TRIALS]
-        self._record(own, [epoch for epoch in heard.epochs if epoch.trial >= 0 and self._of_a_trial(epoch)])
-        others = [result for result in heard.results if result.kind is not JobKind.TRIALS]
-        for ended in heard.ended:
-            job = self.jobs.pop(ended.job, None)
+        others = self._listen(timeout_s)
+        ended, self._heard.ended = self._heard.ended, []
+        over = {event.job for event in ended}
+        # what ends together is written down together: with the end of its job
+        ready = [r for r in self._heard.results if r.job in over or not self._comes_with_others(r)]
+        if ready or over:
+            self._heard.results = [r for r in self._heard.results if all(r is not one for one in ready)]
+            epochs, self._heard.epochs = self._heard.epochs, []
+            self._record(ready, epochs)
+        for event in ended:
+            job = self.jobs.pop(event.job, None)
             if job is not None and job.kind is JobKind.TRIALS:
-                self._settle(job, ended)
+                self._settle(job, event)
             elif job is not None and all(result.job != job.id for result in others):
-                others.append(lost_result(job, ended))
+                others.append(lost_result(job, event))
+        self._hand_over()
         self._watcher.tick()
         return others
 
-    def _of_a_trial(self, epoch: EpochRecord) -> bool:
-        return epoch.repeat == 0 and epoch.fold >= 0
+    def _listen(self, timeout_s: float) -> list[RowResult]:
+        """Wait for the executor, sort what it tells, and return the results that are no trial's."""
+        others = []
+        for event in self._executor.poll(timeout_s):
+            match event:
+                case RowResult() if event.kind is JobKind.TRIALS:
+                    self._heard.results.append(event)
+                case RowResult():
+                    others.append(event)
+                case EpochRecord():
+                    self._listen_to_epoch(event)
+                case JobEnded():
+                    self._heard.ended.append(event)
+                case Progress():
+                    self._watcher.progress(event)
+        return others
+
+    def _listen_to_epoch(self, epoch: EpochRecord) -> None:
+        self._journal.log("epoch", trial=epoch.trial, repeat=epoch.repeat, fold=epoch.fold, epoch=epoch.epoch)
+        self._watcher.epoch(epoch)
+        if epoch.trial >= 0 and epoch.repeat == 0 and epoch.fold >= 0:  # of a trial
+            self._heard.epochs.append(epoch)
+
+    def _comes_with_others(self, result: RowResult) -> bool:
+        return result.job in self.jobs and self.jobs[result.job].ends_together
 
     def _record(self, results: Sequence[RowResult], epochs: Sequence[EpochRecord]) -> None:
         """Tell a batch of results in one transaction; late ones are kept aside."""
-        if not results and not epochs:
-            return
-        for result in results:
-            self._journal.log("result", trial=result.trial, attempt=result.attempt, state=result.state)
-        rejected = {(r.trial, r.attempt) for r in self._store.record(self._study, results, epochs)}
-        for result in results:
-            if (result.trial, result.attempt) in rejected:
-                self._journal.event("notice", text=f"late result of trial {result.trial}, attempt {result.attempt}")
-                continue
-            self._journal.event("told", trial=result.trial, state=result.state, score=result.score)
-            self._watcher.trial(self._trial(result.trial))
-        self._break_if_hopeless()
+        if results or epochs:
+            for record in self.ledger.tell(results, epochs):
+                self._breaker.count(record)
+                self._watcher.trial(record)
+            self._breaker.break_if_hopeless()
 
     def _settle(self, job: Job, ended: JobEnded) -> None:
         """A job is over: what it left undone is dispatched again, or failed where it killed its worker."""
-        records = {record.number: record for record in self._store.trials(self._study)}
-        left = [row for row in job.rows if not records[row.trial].state.ended]
+        left = [row for row in job.rows if not self.ledger.trials[row.trial].state.ended]
         reason, detail = ended.reason or FailureReason.EXCEPTION, ended.detail or NO_RESULT
+        if left:
+            self.ledger.end_attempts([(row.trial, row.attempt) for row in left], reason, detail)
         for row in left:
-            self._end_attempt(row.trial, row.attempt, reason, detail)
-        for row in left:
-            record = records[row.trial]
             at_fault = len(left) == 1 or ended.blamed == row.trial
             out_of_time = reason is FailureReason.TIMEOUT and at_fault
-            if out_of_time or self._ended_alone(row.trial, AT_FAULT) >= WORKER_DEATHS:
-                self._fail(record, reason, detail)
+            if out_of_time or self.ledger.ended_alone(row.trial, AT_FAULT) >= WORKER_DEATHS:
+                self._fail(row.trial, reason, detail)
             else:
-                self.dispatch([record])  # one by one after a death in company
+                self.dispatch([self.ledger.trials[row.trial]])  # one by one after a death in company
 
-    def _fail(self, record: TrialRecord, reason: FailureReason, detail: str) -> None:
-        self._store.fail_trial(self._study, record.number, reason, detail)
-        self._journal.event("told", trial=record.number, state=TrialState.FAILED, score=None)
-        self._watcher.trial(self._trial(record.number))
-        self._break_if_hopeless()
+    def _fail(self, trial: int, reason: FailureReason, detail: str) -> None:
+        record = self.ledger.fail(trial, reason, detail)
+        self._breaker.count(record)
+        self._watcher.trial(record)
+        self._breaker.break_if_hopeless()
 
-    def _end_attempt(self, trial: int, attempt: int, reason: FailureReason, detail: str) -> None:
-        self._store.end_attempt(self._study, trial, attempt, reason, detail)
-        self._journal.event("attempt_ended", trial=trial, attempt=attempt, reason=reason, detail=detail)
 
-    def _trial(self, number: int) -> TrialRecord:
-        return next(record for record in self._store.trials(self._study) if record.number == number)
-
-    def _last_job(self, trial: int) -> str:
-        """The job of a trial's last attempt: its rows are dispatched together again, unless its worker died."""
-        attempts = [attempt for attempt in self._store.attempts(self._study) if attempt.trial == trial]
-        together = attempts and attempts[-1].reason in BLAMELESS
-        return attempts[-1].job if together else f"alone-{trial}"
-
-    def _ended_alone(self, trial: int, reasons: Sequence[FailureReason]) -> int:
-        attempts = self._store.attempts(self._study)
-        sizes: Mapping[str, int] = {a.job: sum(b.job == a.job for b in attempts) for a in attempts}
-        return sum(a.trial == trial and a.reason in reasons and sizes[a.job] == 1 for a in attempts)
-
-    def _break_if_hopeless(self) -> None:
-        """Stop a run whose trials fail one after another: something else is wrong.
-
-        Earlier runs don't count: their cause may have been mended.
-        """
-        ended = [
-            record
-            for record in self._store.trials(self._study)
-            if record.state.ended and record.kind is not TrialKind.DUPLICATE and record.number not in self._before
-        ]
-        failed = [record for record in ended if record.state is TrialState.FAILED]
-        at_once = len(failed) == len(ended) >= FAILURES_AT_THE_START
-        mostly = len(ended) >= FAILURES_JUDGED and len(failed) * 2 > len(ended)
-        if at_once or mostly:
-            raise BreakerError(
-                f"{len(failed)} of {len(ended)} trials failed; the last one: {failed[-1].reason}: {failed[-1].detail}",
-                hint="mend the cause, and run the same command again",
-            )
+def _how_it_ended(*, was_stopped: bool, waited: bool) -> tuple[FailureReason, str]:
+    """How an attempt ended that an earlier run left, and one line about it."""
+    if was_stopped:
+        return FailureReason.STOPPED, "the run was stopped"
+    if waited:  # no fault of its own
+        return FailureReason.STOPPED, "it waited for a worker when the coordinator went away"
+    return FailureReason.INTERRUPTED, "the coordinator went away"
 
 
 def until_told(job: Job, run: Callable[[Job], RowResult]) -> RowResult:

@@ -1,9 +1,14 @@
 """The journal of a run: events in the store, all of them and finer ones in a log file, and the time they took."""
 
+import errno
 import json
+import os
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from tlsearch.disk import writing
 from tlsearch.records import Event, Json, used_seconds
@@ -11,13 +16,16 @@ from tlsearch.store.store import Store
 
 
 class Journal:
-    """Writes what happens, and knows how much of the time budget is used.
+    """Writes what happens, and knows how much of the time budget is used. Use it as a context manager.
 
     Args:
         store: Where events are kept.
         study: Whose.
         log: A file of one JSON object a line, for a person or a program that follows the run.
         began: When the run did, of the monotonic clock: a jump of the other one changes no budget.
+
+    Raises:
+        StoreError: Where the log cannot be written.
     """
 
     def __init__(self, store: Store, study: str, log: Path, *, began: float) -> None:
@@ -25,9 +33,23 @@ class Journal:
         self._study = study
         self._began = began
         self._used_before = used_seconds(store.events(study))
-        with writing(log.parent):
-            log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
+        with writing(log):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            # kept open: a study of heads logs thousands of epochs
+            self._file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+    def close(self) -> None:
+        """Close the log."""
+        os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     @property
     def run_seconds(self) -> float:
@@ -41,8 +63,15 @@ class Journal:
 
     def event(self, kind: str, **data: Json) -> Event:
         """Keep an event in the store, and log it."""
-        self.log(kind, **data)
-        return self._store.add_event(self._study, kind, {**data, "run_s": round(self.run_seconds, 3)})
+        (event,) = self.events(kind, [data])
+        return event
+
+    def events(self, kind: str, told: Sequence[Mapping[str, Json]]) -> list[Event]:
+        """Keep several events of a kind in the store, and log them."""
+        for data in told:
+            self.log(kind, **data)
+        at = {"run_s": round(self.run_seconds, 3)}
+        return self._store.add_events(self._study, kind, [{**data, **at} for data in told])
 
     def phase_timed(self, phase: str, began: float) -> None:
         """Keep what a part of the run took, which began at that time of the monotonic clock."""
@@ -54,6 +83,7 @@ class Journal:
         Raises:
             StoreError: Where the file cannot be written.
         """
-        line = json.dumps({"at": datetime.now(UTC).isoformat(), "kind": kind, **data})
-        with writing(self._log), self._log.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        line = json.dumps({"at": datetime.now(UTC).isoformat(), "kind": kind, **data}).encode("ascii") + b"\n"
+        with writing(self._log):
+            if os.write(self._file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from tlsearch.progress import EndedTrial, LiveState, RunningTrial
@@ -32,6 +33,24 @@ class Observer(Protocol):
         """What a person must not miss."""
 
 
+@dataclass(slots=True)
+class Tally:
+    """How the trials of a study ended so far."""
+
+    counted: int = 0
+    pruned: int = 0
+    failed: int = 0
+    best: TrialRecord | None = None
+
+    def count(self, record: TrialRecord) -> None:
+        """Count a trial that ended; one that has not is left out."""
+        self.counted += record.counted
+        self.pruned += record.counted and record.state is TrialState.PRUNED
+        self.failed += record.counted and record.state is TrialState.FAILED
+        if record.state is TrialState.COMPLETED and record.kind is not TrialKind.BASELINE:
+            self.best = min(self.best or record, record, key=lambda one: (-(one.score or 0.0), one.number))
+
+
 class Live:
     """What a live view shows, kept up to date from what the run does.
 
@@ -56,7 +75,9 @@ class Live:
         self._jobs: Mapping[str, Job] = {}
         study = config.study.name
         begun = store.has_trials(study)  # without one it may become another study
-        self._records = store.trials(study) if begun else []
+        self._tally = Tally()
+        for record in store.trials(study) if begun else ():
+            self._tally.count(record)
         self._used_before = used_seconds(store.events(study)) if begun else 0.0
 
     def phase(self, name: str) -> None:
@@ -91,13 +112,13 @@ class Live:
 
     def ended(self, record: TrialRecord) -> None:
         """A trial ended."""
-        self._records = self._store.trials(self._config.study.name)
+        self._tally.count(record)
         self._ended.append(_ended(record))
         self._ended_count += 1
         self._tell()
 
     def show(self, jobs: Mapping[str, Job]) -> None:
-        """Time passed; `jobs` are in flight."""
+        """Time passed; workers are busy with `jobs`."""
         self._jobs = jobs
         now = time.monotonic()
         self._since = {name: self._since.get(name, now) for name in jobs}
@@ -106,20 +127,17 @@ class Live:
 
     def _tell(self) -> None:
         self._told = time.monotonic()
-        counted = [record for record in self._records if record.counted]
-        done = [r for r in self._records if r.state is TrialState.COMPLETED and r.kind is not TrialKind.BASELINE]
-        best = max(done, key=lambda record: (record.score or 0.0, -record.number), default=None)
         minutes = (self._told - self._search_began) / 60
         budget = self._config.study.budget
         self._observer.progress(
             LiveState(
                 phase=self._phase,
                 metric=self._metric,
-                trials_done=len(counted),
+                trials_done=self._tally.counted,
                 trials_budget=budget.trials,
                 seconds_used=self._used_before + self._told - self._began,
                 seconds_budget=budget.time_s,
-                best=_ended(best) if best else None,
+                best=_ended(self._tally.best) if self._tally.best else None,
                 running=tuple(self._running()),
                 activity=self._activity.text,
                 activity_done=self._activity.done,
@@ -127,8 +145,8 @@ class Live:
                 trials_per_minute=self._ended_count / minutes if self._ended_count and minutes else None,
                 cache_hits=self._hits,
                 cache_misses=self._misses,
-                pruned=sum(record.state is TrialState.PRUNED for record in counted),
-                failed=sum(record.state is TrialState.FAILED for record in counted),
+                pruned=self._tally.pruned,
+                failed=self._tally.failed,
                 ended=tuple(self._ended),
             )
         )

@@ -7,14 +7,19 @@ from tlsearch.records import TrialKind, TrialRecord, TrialState
 from tlsearch.search.jobs import Proposal
 
 
-def first_jobs(found: Sequence[Proposal], jobs: int) -> list[Proposal]:
-    """The first proposals of a round, as many as so many jobs hold: what the time allows is asked again before more."""
-    groups = list(dict.fromkeys(proposal.group for proposal in found))[:jobs]
-    return list(takewhile(lambda proposal: proposal.group in groups, found))
+def first_job(found: Sequence[Proposal]) -> list[Proposal]:
+    """The first proposals of a round, as many as one job holds: what the time allows is asked again before more."""
+    return list(takewhile(lambda proposal: proposal.group == found[0].group, found))
 
 
 def as_record(number: int, proposal: Proposal, history: Sequence[TrialRecord]) -> TrialRecord:
-    """A proposal as a trial; a duplicate has the outcome of the trial that answers it."""
+    """A proposal as a trial; a duplicate has the outcome of the trial that answers it.
+
+    Args:
+        number: The trial's.
+        proposal: What should be tried.
+        history: All trials so far, each at its number.
+    """
     record = TrialRecord(
         number=number,
         kind=proposal.kind,
@@ -25,7 +30,8 @@ def as_record(number: int, proposal: Proposal, history: Sequence[TrialRecord]) -
     )
     if proposal.kind is not TrialKind.DUPLICATE:
         return record
-    (answer,) = (earlier for earlier in history if earlier.number == proposal.duplicate_of)
+    assert proposal.duplicate_of is not None
+    answer = history[proposal.duplicate_of]
     return TrialRecord(
         number=number,
         kind=TrialKind.DUPLICATE,

@@ -5,7 +5,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 from tlsearch.devices import choose_devices
@@ -14,28 +13,23 @@ from tlsearch.execution.executor import Executor, WarmUp
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.records import EpochRecord, TrialRecord
-from tlsearch.runner.budget import out_of_time, was_stopped, why_complete
+from tlsearch.runner.budget import was_stopped, why_complete
 from tlsearch.runner.checking import Checking
 from tlsearch.runner.choosing import choose_best
 from tlsearch.runner.closing import Closing
-from tlsearch.runner.confirming import confirmed
-from tlsearch.runner.dispatch import POLL_S, Dispatcher, Watcher
-from tlsearch.runner.floors import Keeping
+from tlsearch.runner.dispatch import Dispatcher, Watcher
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.linking import LinkFinder
 from tlsearch.runner.live import Live, Observer
 from tlsearch.runner.preparing import Preparing
-from tlsearch.runner.proposals import as_record, first_jobs
+from tlsearch.runner.searching import Searching
 from tlsearch.runner.setup import Places, Setup, set_up
 from tlsearch.runner.showing import Showing
 from tlsearch.runner.warming import warm_up_of
 from tlsearch.search.baselines import baselines_left_out
-from tlsearch.search.jobs import Proposal, SpaceExhausted, next_round
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig
 from tlsearch.work import WorkerContext
-
-ROOM = 8  # trials asked for at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,21 +107,22 @@ def run_study(
     if ended is not None:
         return Outcome(study=config.study.name, was_complete=True, why=ended)
     stopped = was_stopped(store.events(config.study.name))
-    journal = Journal(store, config.study.name, places.folder / "logs" / "events.jsonl", began=began)
-    journal.event("run_started", versions=host.versions(), plugin_files=_plugin_files(places.plugins))
-    journal.phase_timed("data", began)
-    executor = make_executor(setup.contexts)
-    try:
-        run = _Run(setup, host=host, store=store, journal=journal, executor=executor, live=live, places=places)
-        why = run.through(was_stopped=stopped)
-    except BaseException as error:
-        if not isinstance(error, TlsearchError):
-            observer.notice(f"stopping: trials in work may end within {config.run.grace_s:g} s")
-        _stop(executor, journal, error, config.run.grace_s)
-        raise
-    executor.close(0.0)
-    journal.event("run_ended", why=why, budget=config.study.budget.model_dump(mode="json"))
-    return Outcome(study=config.study.name, was_complete=False, why=why)
+    log = places.folder / "logs" / "events.jsonl"
+    with Journal(store, config.study.name, log, began=began) as journal:
+        journal.event("run_started", versions=host.versions(), plugin_files=_plugin_files(places.plugins))
+        journal.phase_timed("data", began)
+        executor = make_executor(setup.contexts)
+        try:
+            run = _Run(setup, host=host, store=store, journal=journal, executor=executor, live=live, places=places)
+            why = run.through(was_stopped=stopped)
+        except BaseException as error:
+            if not isinstance(error, TlsearchError):
+                observer.notice(f"stopping: trials in work may end within {config.run.grace_s:g} s")
+            _stop(executor, journal, error, config.run.grace_s)
+            raise
+        executor.close(0.0)
+        journal.event("run_ended", why=why, budget=config.study.budget.model_dump(mode="json"))
+        return Outcome(study=config.study.name, was_complete=False, why=why)
 
 
 def _plugin_files(files: Sequence[Path]) -> list[dict[str, str]]:
@@ -159,7 +154,7 @@ class _Run:
         places: Places,
     ) -> None:
         self._setup, self._host, self._store, self._journal = setup, host, store, journal
-        self._executor, self._live = executor, live
+        self._live = live
         self._study = setup.record.name
         self._noticed: set[str] = set()
         self._dispatcher = Dispatcher(
@@ -172,7 +167,7 @@ class _Run:
                 trial=self._trial_ended,
                 epoch=self._epoch_finished,
                 progress=self._live.working,
-                tick=lambda: self._live.show(self._dispatcher.jobs),
+                tick=lambda: self._live.show(self._dispatcher.in_work),
             ),
             folds=setup.record.context["folds"],
             timeout_s=setup.config.run.trial_timeout_s,
@@ -181,7 +176,15 @@ class _Run:
         self._preparing = Preparing(
             setup, host=host, store=store, journal=journal, dispatcher=self._dispatcher, live=live
         )
-        self._keeping = Keeping(setup.floors, store=store, study=setup.record)
+        self._searching = Searching(
+            setup,
+            store=store,
+            journal=journal,
+            dispatcher=self._dispatcher,
+            capacity=executor.capacity,
+            notice=self._notice,
+            trial_ended=self._trial_ended,
+        )
         self._closing = Closing(setup, store=store, journal=journal, dispatcher=self._dispatcher, notice=self._notice)
         self._showing = Showing(setup, store=store, journal=journal, dispatcher=self._dispatcher)
         self._checking = Checking(
@@ -203,7 +206,7 @@ class _Run:
             self._checking.keep()
         with self._phase("search"):
             self._dispatcher.take_over(was_stopped=was_stopped)
-            why = self._search(probe_scores)
+            why = self._searching.until_used_up(probe_scores)
         with self._phase("confirmation"):
             self._closing.confirm()
         with self._phase("choosing"):
@@ -220,62 +223,6 @@ class _Run:
             self._showing.keep(choice.record)
         self._journal.event("chosen", **choice.data)
         return why
-
-    def _search(self, probe_scores: dict[str, float]) -> str:
-        """Ask, dispatch and listen until the budget is used up; returns why it ended."""
-        why = ""
-        while True:
-            if not why and len(self._dispatcher.jobs) < self._executor.capacity:
-                why = self._ask(probe_scores)
-            if self._dispatcher.jobs:
-                self._dispatcher.hear(POLL_S)
-            elif why:
-                return why
-
-    def _ask(self, probe_scores: dict[str, float]) -> str:
-        """Ask for one round, and dispatch what workers can take; returns why there is none, or "" while there is."""
-        history = self._store.trials(self._study)
-        budget = self._setup.config.study.budget
-        used, truth = self._journal.used_seconds, self._setup.dataset.fresh is not None
-        competing = self._keeping.admitted(history)
-        done = confirmed(self._store, self._study) if budget.time_s is not None else frozenset()
-        if out_of_time(
-            history, competing=competing, scored_again=done, used_s=used, limit_s=budget.time_s, truth=truth
-        ):
-            counted = sum(record.counted for record in history)
-            self._notice(
-                f"the search ends after {counted} of {budget.trials} trials, {used:.0f} s of {budget.time_s:g} s: "
-                "the rest is for confirming the best and for the final fit"
-            )
-            return "time"
-        found = next_round(
-            self._setup.space,
-            history,
-            config=self._setup.config,
-            probe_scores=probe_scores,
-            room=ROOM,
-            missed=self._keeping.missed(history),
-        )
-        if isinstance(found, SpaceExhausted):
-            self._notice(f"nothing new is left to try: {found.duplicates} proposals in a row were known")
-            return "exhausted"
-        if not found:
-            return "" if self._dispatcher.jobs else "trials"
-        self._hand_out(first_jobs(found, self._executor.capacity - len(self._dispatcher.jobs)), history)
-        return ""
-
-    def _hand_out(self, proposals: Sequence[Proposal], history: Sequence[TrialRecord]) -> None:
-        """Store proposals as trials, and dispatch them job by job; duplicates have ended already."""
-        first = self._store.next_number(self._study)
-        records = [as_record(first + offset, proposal, history) for offset, proposal in enumerate(proposals)]
-        self._store.add_trials(self._study, records)
-        self._journal.event("asked", trials=[record.number for record in records])
-        for record in records:
-            if record.state.ended:
-                self._trial_ended(record)
-        waiting = [(p.group, r) for p, r in zip(proposals, records, strict=True) if not r.state.ended]
-        for _, job in groupby(sorted(waiting, key=lambda pair: (pair[0], pair[1].number)), key=lambda pair: pair[0]):
-            self._dispatcher.dispatch([record for _, record in job])
 
     def _trial_ended(self, record: TrialRecord) -> None:
         self._notice(*self._host.notify_trial_finished(record))

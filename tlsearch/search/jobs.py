@@ -1,18 +1,20 @@
 """Rounds: what a study tries next, decided from its records alone, so that a restart changes nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tlsearch.records import TrialKind, TrialRecord
 from tlsearch.search.baselines import missing_baselines
+from tlsearch.search.draws import Draw, draw_startup
 from tlsearch.search.sampler import NOTHING_MISSED, Asker, Missed, derived_seed
 from tlsearch.search.space import SearchSpace
-from tlsearch.search.startup import Slot, startup_slots
+from tlsearch.search.startup import startup_slots
 from tlsearch.space import ParamValue
 from tlsearch.study import StudyConfig
 from tlsearch.training.recipe import Recipe
 
 ROUNDS = 10  # at least so many rounds share the budget
+MOST_ROWS = 64  # of a job
 ASKS = 10  # how often a sampler is asked for one trial that is new
 EXHAUSTED_AFTER = 50  # duplicates in a row
 BUDGETED = (TrialKind.STARTUP, TrialKind.SEARCH)
@@ -39,6 +41,25 @@ class Proposal:
     duplicate_of: int | None = None
 
 
+@dataclass(slots=True)
+class Known:
+    """What rounds of one process need not work out again; it decides nothing.
+
+    Args:
+        digests: Of recipes, by trial.
+        startup: The start-up trials of a study, once they are drawn.
+    """
+
+    digests: dict[int, str] = field(default_factory=dict)
+    startup: list[Draw] | None = None
+
+    def digest(self, record: TrialRecord) -> str:
+        """The digest of a trial's recipe."""
+        if record.number not in self.digests:
+            self.digests[record.number] = Recipe.from_json(record.recipe).digest()
+        return self.digests[record.number]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceExhausted:
     """Nothing new is left to try.
@@ -58,6 +79,7 @@ def next_round(
     probe_scores: Mapping[str, float],
     room: int,
     missed: Missed = NOTHING_MISSED,
+    known: Known | None = None,
 ) -> list[Proposal] | SpaceExhausted:
     """Decide what comes next: baselines, then start-up trials, then one job of the sampler's.
 
@@ -72,14 +94,15 @@ def next_round(
         probe_scores: Of linear probes, by backbone; the same in every round of a study.
         room: How many trials may be handed out now.
         missed: By how much each completed trial misses each floor of the study, by number.
+        known: Of the earlier rounds of this process.
     """
-    decision = _Round(space, history, config=config, missed=missed)
+    decision = _Round(space, history, config=config, missed=missed, known=known or Known())
     found = decision.baselines(room)
     if not found and (repeated := _duplicates_in_a_row(history)) >= EXHAUSTED_AFTER:
         return SpaceExhausted(duplicates=repeated)
-    slots = decision.open_slots(probe_scores)
-    if slots:
-        return found + decision.startup(slots, room=room - len(found), number=len(history) + len(found))
+    draws = decision.open_draws(probe_scores)
+    if draws:
+        return found + decision.startup(draws, room - len(found))
     return found or decision.search(room)
 
 
@@ -87,22 +110,24 @@ class _Round:
     """The decisions of one round; remembers what it has proposed."""
 
     def __init__(
-        self, space: SearchSpace, history: Sequence[TrialRecord], *, config: StudyConfig, missed: Missed
+        self, space: SearchSpace, history: Sequence[TrialRecord], *, config: StudyConfig, missed: Missed, known: Known
     ) -> None:
         self._space = space
         self._history = history
         self._config = config
         self._missed = missed
+        self._known = known
         self._ended: dict[str, int] = {}
         self._taken: set[str] = set()  # digests in flight or proposed in this round
         for record in history:
-            digest = Recipe.from_json(record.recipe).digest()
+            digest = known.digest(record)
             if not record.state.ended:
                 self._taken.add(digest)
             elif record.kind is not TrialKind.DUPLICATE:
                 self._ended.setdefault(digest, record.number)
         spent = sum(record.kind in BUDGETED for record in history)
         self._left = config.study.budget.trials - spent
+        self._rows = min(MOST_ROWS, max(1, config.study.budget.trials // ROUNDS))
         self._groups: dict[tuple[object, ...], int] = {}
 
     def baselines(self, room: int) -> list[Proposal]:
@@ -119,31 +144,28 @@ class _Round:
             for name, recipe in missing[: max(room, 0)]
         ]
 
-    def open_slots(self, probe_scores: Mapping[str, float]) -> list[Slot]:
-        """The start-up trials that were not handed out yet."""
-        kinds = [record.kind for record in self._history]
-        if TrialKind.SEARCH in kinds:  # a larger budget does not begin again
+    def open_draws(self, probe_scores: Mapping[str, float]) -> list[Draw]:
+        """The start-up trials that were not handed out yet, in the order in which they are."""
+        if any(record.kind is TrialKind.SEARCH for record in self._history):  # a larger budget does not begin again
             return []
-        used = sum(kind in (TrialKind.STARTUP, TrialKind.DUPLICATE) for kind in kinds)
-        trials = self._config.study.budget.trials
-        return startup_slots(self._space, trials=trials, probe_scores=probe_scores)[used:]
+        if self._known.startup is None:
+            trials = self._config.study.budget.trials
+            slots = startup_slots(self._space, trials=trials, probe_scores=probe_scores)
+            self._known.startup = draw_startup(self._space, slots, seed=self._config.study.seed, rows=MOST_ROWS)
+        return [d for d in self._known.startup if d.digest not in self._taken and d.digest not in self._ended]
 
-    def startup(self, slots: Sequence[Slot], *, room: int, number: int) -> list[Proposal]:
-        """Start-up trials for the first slots; `number` is what the first trial will get."""
-        found: list[Proposal] = []
-        for slot in slots[: max(0, min(room, self._left))]:
-            # seeded by its number: how many are asked for at once makes no difference
-            seed = derived_seed(self._config.study.seed, number + len(found))
-            asker = Asker(self._space, (), sampler="random", seed=seed)
-            proposal = self._ask(asker, TrialKind.STARTUP, fixed=slot.fixed())
-            if proposal is None:  # equal to one in flight, which will answer it
-                break
-            found.append(proposal)
+    def startup(self, draws: Sequence[Draw], room: int) -> list[Proposal]:
+        """The first start-up trials of those that are left."""
+        found = []
+        for draw in draws[: max(0, min(room, self._left))]:
+            self._taken.add(draw.digest)
+            group = self._group("startup", draw.job)
+            found.append(Proposal(kind=TrialKind.STARTUP, params=draw.params, recipe=draw.recipe, group=group))
         return found
 
     def search(self, room: int) -> list[Proposal]:
         """One ask of the sampler, and the other rows of its job."""
-        rows = min(room, self._left, max(1, self._config.study.budget.trials // ROUNDS))
+        rows = min(room, self._left, self._rows)
         if rows < 1:
             return []
         seed = derived_seed(self._config.study.seed, len(self._history))
@@ -174,7 +196,7 @@ class _Round:
                 kind=kind if answer is None else TrialKind.DUPLICATE,
                 params=params,
                 recipe=recipe,
-                group=self._group(*self._shared(params, recipe)),
+                group=self._group(*self._space.job_of(params, recipe)),
                 duplicate_of=answer,
             )
             if answer is None:
@@ -184,12 +206,6 @@ class _Round:
         if repeated is not None:
             self._taken.add(repeated.recipe.digest())
         return repeated
-
-    def _shared(self, params: Mapping[str, ParamValue], recipe: Recipe) -> tuple[object, ...]:
-        """What the rows of a job have in common; trials that fine-tune have a job of their own."""
-        if recipe.fine_tunes:
-            return (recipe.digest(),)
-        return tuple(sorted(self._space.shared_part(params).items()))
 
     def _group(self, *shared: object) -> int:
         return self._groups.setdefault(shared, len(self._groups))

@@ -115,6 +115,12 @@ class SearchSpace:
                 shared[dimension.name] = params[dimension.name]
         return shared
 
+    def job_of(self, params: Mapping[str, ParamValue], recipe: Recipe) -> tuple[object, ...]:
+        """Equal for trials that may be rows of one job; those that fine-tune have a job of their own."""
+        if recipe.fine_tunes:
+            return (recipe.digest(),)
+        return tuple(sorted(self.shared_part(params).items()))
+
     def recipe(self, params: Mapping[str, ParamValue]) -> Recipe:
         """The recipe that these values stand for."""
         values: dict[str, Any] = self.complete(params)

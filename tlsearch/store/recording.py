@@ -1,16 +1,18 @@
-"""How a result enters the store: once, and only for the attempt that is live."""
+"""How results enter the store: each once, and only for the attempt that is live; a batch in a few statements."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, insert, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from tlsearch.records import EpochRecord, TrialState
 from tlsearch.store import rows
 from tlsearch.store.tables import attempts, confirmations, epochs, predictions, trials
 from tlsearch.work import JobKind, RowResult
+
+OPEN = (TrialState.WAITING, TrialState.RUNNING)
 
 
 def now() -> str:
@@ -31,35 +33,59 @@ def add_epochs(c: Connection, study: int, seen: Sequence[EpochRecord]) -> None:
         )
 
 
-def record_result(c: Connection, study: int, result: RowResult) -> bool:
-    """Take one result in.
+def record_results(c: Connection, study: int, results: Sequence[RowResult]) -> list[RowResult]:
+    """Take results in.
 
     Returns:
-        Whether it was accepted.
+        Those that were refused.
 
     Raises:
-        ValueError: The result belongs to no trial.
+        ValueError: A result belongs to no trial.
     """
-    if result.kind is JobKind.CONFIRM:
-        return _record_confirmation(c, study, result)
-    if result.kind is not JobKind.TRIALS:
-        raise ValueError(f"a {result.kind} job's result is no trial's")
-    if not _end_attempt(c, study, result):
-        return False
-    mine = and_(trials.c.study == study, trials.c.number == result.trial)
-    c.execute(update(trials).where(mine).values(rows.ended_trial(result)))
-    _add_prediction(c, study, result)
-    return True
+    foreign = [result.kind for result in results if result.kind not in (JobKind.TRIALS, JobKind.CONFIRM)]
+    if foreign:
+        raise ValueError(f"a {foreign[0]} job's result is no trial's")
+    accepted = _of_live_attempts(c, study, [result for result in results if result.kind is JobKind.TRIALS])
+    if accepted:
+        _end_attempts(c, study, accepted)
+        _end_trials(c, study, accepted)
+    accepted += [r for r in results if r.kind is JobKind.CONFIRM and _record_confirmation(c, study, r)]
+    _add_predictions(c, study, accepted)
+    kept = {id(result) for result in accepted}
+    return [result for result in results if id(result) not in kept]
 
 
-def _end_attempt(c: Connection, study: int, result: RowResult) -> bool:
-    """End the attempt that a result belongs to, where it is live in that very job and its trial has not ended."""
-    mine = and_(attempts.c.study == study, attempts.c.trial == result.trial, attempts.c.attempt == result.attempt)
-    live = and_(mine, attempts.c.job == result.job, attempts.c.ended.is_(None))
-    ended = {"ended": now(), "reason": result.reason, "detail": result.detail}
-    if c.execute(update(attempts).where(live).values(ended)).rowcount == 0:
-        return False
-    return not _trial_ended(c, study, result.trial)
+def _of_live_attempts(c: Connection, study: int, results: Sequence[RowResult]) -> list[RowResult]:
+    """The results whose attempt is live in that very job, and whose trial has not ended; of a trial the first one."""
+    if not results:
+        return []
+    mine = and_(trials.c.study == attempts.c.study, trials.c.number == attempts.c.trial)
+    told = (attempts.c.study == study, attempts.c.trial.in_({result.trial for result in results}))
+    live = (
+        select(attempts.c.trial, attempts.c.attempt, attempts.c.job)
+        .join(trials, mine)
+        .where(*told, attempts.c.ended.is_(None), trials.c.state.in_(OPEN))
+    )
+    waited_for = {tuple(row) for row in c.execute(live)}
+    accepted: dict[int, RowResult] = {}
+    for result in results:
+        if (result.trial, result.attempt, result.job) in waited_for:
+            accepted.setdefault(result.trial, result)
+    return list(accepted.values())
+
+
+def _end_attempts(c: Connection, study: int, results: Sequence[RowResult]) -> None:
+    key = (attempts.c.study == study, attempts.c.trial == bindparam("of"), attempts.c.attempt == bindparam("which"))
+    at = now()
+    c.execute(
+        update(attempts).where(*key).values(ended=at, reason=bindparam("why"), detail=bindparam("told")),
+        [{"of": r.trial, "which": r.attempt, "why": r.reason, "told": r.detail} for r in results],
+    )
+
+
+def _end_trials(c: Connection, study: int, results: Sequence[RowResult]) -> None:
+    mine = update(trials).where(trials.c.study == study, trials.c.number == bindparam("of"))
+    c.execute(mine, [{"of": result.trial, **rows.ended_trial(result)} for result in results])
 
 
 def _record_confirmation(c: Connection, study: int, result: RowResult) -> bool:
@@ -68,17 +94,10 @@ def _record_confirmation(c: Connection, study: int, result: RowResult) -> bool:
     row = insert_or(confirmations).values(study=study, **values)
     failed = confirmations.c.score.is_(None)
     kept = row.on_conflict_do_update(index_elements=["study", "trial", "repeat"], set_=values, where=failed)
-    if c.execute(kept).rowcount == 0:
-        return False
-    _add_prediction(c, study, result)
-    return True
+    return c.execute(kept).rowcount > 0
 
 
-def _add_prediction(c: Connection, study: int, result: RowResult) -> None:
-    if result.log_probs is not None:
-        add_rows(c, predictions, study, [rows.prediction_row(result, result.log_probs)])
-
-
-def _trial_ended(c: Connection, study: int, trial: int) -> bool:
-    mine = and_(trials.c.study == study, trials.c.number == trial)
-    return TrialState(c.execute(select(trials.c.state).where(mine)).scalar_one()).ended
+def _add_predictions(c: Connection, study: int, results: Sequence[RowResult]) -> None:
+    answered = [(result, result.log_probs) for result in results if result.log_probs is not None]
+    if answered:
+        add_rows(c, predictions, study, [rows.prediction_row(result, log_probs) for result, log_probs in answered])

@@ -1,6 +1,8 @@
 """Store: everything that is known about studies; written by the one coordinator."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -13,7 +15,7 @@ from tlsearch.store import rows
 from tlsearch.store.engine import open_engine
 from tlsearch.store.opening import open_file, upgrade
 from tlsearch.store.reading import Select, StudyReader
-from tlsearch.store.recording import add_epochs, add_rows, now, record_result
+from tlsearch.store.recording import add_epochs, add_rows, now, record_results
 from tlsearch.store.tables import attempts, events, files, studies, trials
 from tlsearch.store.transactions import Transactions
 from tlsearch.work import RowResult
@@ -22,7 +24,7 @@ T = TypeVar("T")
 
 
 class Store(StudyReader):
-    """Studies in one SQLite file. Every method is one transaction, on the disk when it returns.
+    """Studies in one SQLite file. Every method is one transaction, on the disk when it returns; but see `together`.
 
     Every method raises StoreError where the file stays locked or cannot be read or written, or the study it names is
     not stored. Use `open`, and the store as a context manager.
@@ -51,6 +53,10 @@ class Store(StudyReader):
     def close(self) -> None:
         """Close the file; its journal is moved into it."""
         self._transactions.close()
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is called within is one transaction: on the disk when it ends, or, where it raises, as if never done."""
+        return self._transactions.together()
 
     def define_study(self, record: StudyRecord) -> None:
         """Add a study, or define one again that has no trials yet; all that was kept of the former one is forgotten."""
@@ -95,7 +101,7 @@ class Store(StudyReader):
         )
 
     def start_attempts(self, study: str, job_id: str, started: Sequence[tuple[int, int]]) -> None:
-        """Note that trials are dispatched in a job: new (trial, attempt) pairs. Trials that had not ended now run."""
+        """Note that trials are dispatched in a job: new (trial, attempt) pairs. Those that waited now run."""
         if not started:
             return
         row = {"job": job_id, "started": now(), "ended": None, "reason": None, "detail": ""}
@@ -154,22 +160,27 @@ class Store(StudyReader):
         def work(c: Connection) -> list[RowResult]:
             key = self._id(c, study)
             add_epochs(c, key, seen)
-            return [result for result in results if not record_result(c, key, result)]
+            return record_results(c, key, results)
 
         return self._transactions.run(work)
 
     def add_event(self, study: str, kind: str, data: Mapping[str, Json] | None = None) -> Event:
         """Note that something happened, and return it with its place in the order."""
-        at, told = now(), dict(data or {})
+        (event,) = self.add_events(study, kind, [data or {}])
+        return event
 
-        def work(c: Connection) -> Event:
+    def add_events(self, study: str, kind: str, told: Sequence[Mapping[str, Json]]) -> list[Event]:
+        """Note that something happened several times, with what there is to tell of each."""
+        at = now()
+
+        def work(c: Connection) -> list[Event]:
             key = self._id(c, study)
-            last = c.execute(select(func.max(events.c.seq)).where(events.c.study == key)).scalar()
-            event = Event(seq=(last or 0) + 1, kind=kind, at=at, data=told)
-            add_rows(c, events, key, [{"seq": event.seq, "kind": kind, "at": at, "data": told}])
-            return event
+            last = c.execute(select(func.max(events.c.seq)).where(events.c.study == key)).scalar() or 0
+            added = [Event(seq=last + n, kind=kind, at=at, data=dict(data)) for n, data in enumerate(told, 1)]
+            add_rows(c, events, key, [asdict(event) for event in added])
+            return added
 
-        return self._transactions.run(work)
+        return self._transactions.run(work) if told else []
 
     def put_file(self, study: str, name: str, data: bytes) -> None:
         """Keep a small file under a name, in place of an earlier one."""
