@@ -24,6 +24,8 @@ from tlsearch.workbench.parts import Parts
 OnEpoch = Callable[[EpochRecord], None]
 Emit = Callable[[EpochRecord | RowResult | Progress], None]
 
+RATED_S = 1.0  # a pass is told with its rate from then on
+
 
 class DeviceLostError(Exception):
     """The device is of no more use to this process, which should end.
@@ -222,10 +224,17 @@ def epoch_record(row: Row, fold: Fold, epoch: int, loss: float, seconds: float) 
 
 
 def shown(emit: Emit, what: str) -> Callable[[int, int], None]:
-    """Tells how far a piece of work is, of so many pictures."""
+    """Tells how far a piece of work is, of so many pictures, and how many it does a second."""
+    since, before = time.monotonic(), 0
 
     def progress(done: int, total: int) -> None:
-        emit(Progress(text=what, done=done, total=total))
+        nonlocal since, before
+        now = time.monotonic()
+        if done < before or not before:  # a pass begins
+            since, before = now, done
+        seconds = now - since
+        rate = f" ({(done - before) / seconds:.0f} a second)" if seconds >= RATED_S else ""
+        emit(Progress(text=f"{what}{rate}", done=done, total=total))
 
     return progress
 
