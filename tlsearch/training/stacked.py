@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tlsearch.training.fit import Material, objective_of
-from tlsearch.training.loop import Fold, Inputs, MicroBatch, NonFiniteError, log_probabilities, order_of
+from tlsearch.training.loop import Fold, MicroBatch, NonFiniteError, log_probabilities, order_of
 from tlsearch.training.order import batches, rate_scale, view_of
 from tlsearch.training.recipe import Phase, Recipe
+from tlsearch.training.resident import values_for
 from tlsearch.training.row_stepper import RowStepper, row_stepper
 from tlsearch.training.stacked_head import StackedHead
 from tlsearch.training.stacked_objective import StackedObjective
@@ -124,7 +125,8 @@ class _Stack:
         self.outcomes: dict[int, Answers | NonFiniteError] = {}
         self._rows, self._material, self._folds = rows, material, folds
         recipe = rows[0].recipe
-        self._inputs: Inputs = material.inputs(len(material.loaded.backbone.stages), recipe.augment)
+        self._inputs = material.inputs(len(material.loaded.backbone.stages), recipe.augment)
+        self._values = values_for(self._inputs, material.device)
         self._balanced = recipe.imbalance == "balanced_sampling"
         self._batch_sizes = [min(recipe.batch_size, len(fold.train)) for fold in folds]
         self._steps_an_epoch = len(batches(folds[0].train, self._batch_sizes[0]))
@@ -162,7 +164,7 @@ class _Stack:
         total = torch.zeros(len(self._folds), len(epochs), device=labels.device)
         for batch, scales in zip(self._batches(number), self._scales(epoch, epochs), strict=True):
             flat = batch.rows.reshape(-1)
-            x = self._inputs.gather(flat, views[flat], labels.device).view(*batch.rows.shape, -1)  # (F, n, D)
+            x = self._values.gather(flat, views[flat], labels.device).view(*batch.rows.shape, -1)  # (F, n, D)
             logits = self._head.logits(x, batch.present).float()
             losses = self._objective.totals(logits, labels[batch.rows], batch.present)  # (F, R)
             gradients = torch.autograd.grad((losses / batch.counts).sum(), self._head.parameters)
