@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tlsearch.errors import DataError, PluginError, TlsearchError, WeightsError
     from tlsearch.hookspecs import hookimpl
+    from tlsearch.params import Params
     from tlsearch.records import EpochRecord, StudyRecord, TrialRecord
-    from tlsearch.space import Choice, FloatRange, IntRange, Params
+    from tlsearch.space import Choice, FloatRange, IntRange
     from tlsearch.specs import (
         Backbone,
         BackboneSpec,
@@ -57,7 +58,7 @@ __all__ = [
     "hookimpl",
 ]
 
-_HOMES = ("errors", "space", "records", "specs", "hookspecs")  # the lightest first
+_HOMES = ("errors", "space", "records", "params", "specs", "hookspecs")  # the lightest first
 
 if not TYPE_CHECKING:  # a type checker that saw it would take any misspelt name for one of ours
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tlsearch.errors import PluginError
-from tlsearch.space import Params
+from tlsearch.params import Params
 from tlsearch.specs import Backbone, BackboneSpec, DatasetSpec, ExporterSpec, HeadSpec, WeightsSource
 
 Spec = BackboneSpec | HeadSpec | DatasetSpec | ExporterSpec

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tlsearch.errors import UnknownNameError
-from tlsearch.space import FloatRange, Params
+from tlsearch.params import Params
+from tlsearch.space import FloatRange
 
 if TYPE_CHECKING:
     import numpy as np

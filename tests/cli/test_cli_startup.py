@@ -11,8 +11,8 @@ import pytest
 import tlsearch
 from tlsearch.cli.app import COMMANDS
 from tlsearch.hookspecs import hookimpl
+from tlsearch.params import Params
 from tlsearch.records import StudyRecord
-from tlsearch.space import Params
 from tlsearch.store.store import Store
 
 FRAMEWORKS = ("torch", "torchvision", "keras", "tensorflow", "onnx", "onnxruntime")

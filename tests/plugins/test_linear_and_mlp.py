@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from tlsearch import Choice, HeadSpec, IntRange
-from tlsearch.space import ranges_of
+from tlsearch.params import ranges_of
 from tlsearch_heads.linear import LinearParams
 from tlsearch_heads.linear import build as build_linear
 from tlsearch_heads.linear import tlsearch_heads as linear_heads

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tlsearch.errors import Fault, StudyFileError
+from tlsearch.params import Params, ranges_of
 from tlsearch.search.dimensions import Condition, Dimension
-from tlsearch.space import Choice, Params, Range, ranges_of
+from tlsearch.space import Choice, Range
 from tlsearch.specs import BackboneSpec, HeadSpec
 from tlsearch.study import Imbalance, StudyConfig
 from tlsearch.text import did_you_mean

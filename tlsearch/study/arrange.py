@@ -3,7 +3,8 @@
 from typing import Any
 
 from tlsearch.host import PluginHost
-from tlsearch.space import Choice, Range, ranges_of
+from tlsearch.params import ranges_of
+from tlsearch.space import Choice, Range
 from tlsearch.specs import HeadSpec
 from tlsearch.study.tables import BaselineTable, DataTable, SearchTable
 from tlsearch.study.values import write_range

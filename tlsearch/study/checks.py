@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from tlsearch.errors import Fault
 from tlsearch.host import PluginHost
-from tlsearch.space import Choice, Params, Range
+from tlsearch.params import Params
+from tlsearch.space import Choice, Range
 from tlsearch.specs import BackboneSpec, HeadSpec, Preprocessing
 from tlsearch.study.faults import read_model, shown
 from tlsearch.study.tables import BackboneTable, BaselinePhase, BaselineTable, DataTable, SearchTable, StudyConfig

@@ -8,7 +8,8 @@ from functools import partial
 
 import torch
 
-from tlsearch.space import Choice, Params, ParamValue, ranges_of
+from tlsearch.params import Params, ranges_of
+from tlsearch.space import Choice, ParamValue
 from tlsearch.specs import BackboneSpec, HeadSpec
 
 HEAVY = ("torch", "torchvision", "keras", "tensorflow", "jax", "timm")
