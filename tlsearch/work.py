@@ -234,6 +234,7 @@ class WorkerContext:
         plugins: Plugin files given with `--plugin`.
         versions: Of tlsearch, the frameworks and every active plugin's distribution; checked before any import.
         dataset: Name and options of the dataset plugin, for TRUTH jobs.
+        groups: A number for each development image, equal for images that belong together; empty: each is alone.
     """
 
     study: str
@@ -259,6 +260,7 @@ class WorkerContext:
     plugins: tuple[str, ...]
     versions: Mapping[str, str]
     dataset: Mapping[str, Json]
+    groups: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` reads back."""
@@ -268,7 +270,7 @@ class WorkerContext:
     def from_json(cls, data: Mapping[str, Any]) -> "WorkerContext":
         """Read what `to_json` wrote."""
         backbones = {name: BackboneChoice(**choice) for name, choice in data["backbones"].items()}
-        lists = ("classes", "labels", "development", "holdout", "augments", "unfrozen", "plugins")
+        lists = ("classes", "labels", "development", "holdout", "augments", "unfrozen", "plugins", "groups")
         tuples = {key: tuple(data[key]) for key in lists}
         folds = tuple(tuple(partition) for partition in data["folds"])
         return cls(**{**data, **tuples, "folds": folds, "backbones": backbones})

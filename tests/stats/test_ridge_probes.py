@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tlsearch.stats.directions import Directions, of_unit_length
 from tlsearch.stats.metrics import score
-from tlsearch.stats.ridge import Directions, LeftOut, one_hot, probe
+from tlsearch.stats.ridge import LeftOut, one_hot, probe
 
 
 def clouds(
@@ -45,7 +46,7 @@ def test_leaving_out_in_closed_form_equals_fitting_without(width: int) -> None:
 def test_directions_keep_every_distance_between_pictures_of_unit_length() -> None:
     features, _ = clouds(8, width=40)
     unit = features.astype(np.float64) / np.linalg.norm(features, axis=1, keepdims=True)
-    turned = Directions.of(features).coordinates
+    turned = Directions.of(of_unit_length(features)).coordinates
     wanted = np.linalg.norm(unit[:, None] - unit[None], axis=2)
     found = np.linalg.norm(turned[:, None] - turned[None], axis=2)
     assert np.allclose(found / found.max(), wanted / wanted.max(), atol=1e-6)

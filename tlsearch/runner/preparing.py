@@ -1,4 +1,4 @@
-"""Prepares a search: caches what the networks see in every picture, and scores a linear probe on it."""
+"""Prepares a search: caches what the networks see in every picture, and has linear probes tell how well they see it."""
 
 from tlsearch.errors import TlsearchError
 from tlsearch.host import PluginHost
@@ -32,7 +32,7 @@ class Preparing:
         self._journal, self._dispatcher, self._live = journal, dispatcher, live
 
     def probe_scores(self) -> dict[str, float]:
-        """Cache every backbone's features, and return the score of a linear probe on each.
+        """Cache every backbone's features, and return the score of the best linear probe on each.
 
         Raises:
             TlsearchError: Where a backbone cannot be used.
@@ -53,6 +53,8 @@ class Preparing:
         if result.state is not TrialState.COMPLETED or result.score is None:
             raise TlsearchError(f"backbone '{backbone}' cannot be used: {result.detail}")
         self._live.cached(result.extras["cache"])
+        if result.extras["cache"]["note"]:
+            self._live.notice(f"{backbone} runs more slowly than it might: {result.extras['cache']['note']}")
         self._journal.event("cache", backbone=backbone, **result.extras["cache"])
-        self._journal.event("prepared", backbone=backbone, score=result.score)
+        self._journal.event("prepared", backbone=backbone, score=result.score, probes=result.extras["probes"])
         return result.score

@@ -263,6 +263,8 @@ def _worker_contexts(
     dataset_cache: Path,
 ) -> tuple[WorkerContext, ...]:
     devices = choose_devices(config.run.devices)
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(data.groups))}
+    groups = tuple(numbers[data.groups[index]] for index in data.development)
     return tuple(
         WorkerContext(
             study=config.study.name,
@@ -288,6 +290,7 @@ def _worker_contexts(
             plugins=tuple(str(file) for file in places.plugins),
             versions=host.versions(),
             dataset={"source": config.data.source, "options": config.data.options, "cache": str(dataset_cache)},
+            groups=groups,
         )
         for device in devices
     )

@@ -130,6 +130,11 @@ def ridge_path(
     return [LeftOut(directions=directions, wanted=wanted, groups=rows, penalty=penalty) for penalty in PENALTIES]
 
 
+def apart(groups: Groups | None) -> Groups | None:
+    """Groups that can be left out; None, each picture alone, where all belong together and nothing would be left."""
+    return groups if groups is not None and len(set(groups)) > 1 else None
+
+
 def one_hot(labels: Integers, classes: int) -> Floats:
     """`(n, C)`: 1 at each picture's class."""
     return np.eye(classes)[labels]

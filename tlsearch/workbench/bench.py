@@ -1,7 +1,6 @@
 """Runs one job after another on what a study shares."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,6 +12,7 @@ from tlsearch.workbench.datacheck import check_data
 from tlsearch.workbench.explain import explain
 from tlsearch.workbench.final import fit_final
 from tlsearch.workbench.parts import Parts
+from tlsearch.workbench.preparing import prepare
 from tlsearch.workbench.scoring import DeviceLostError, Emit, Scorer, failed_row, shown
 from tlsearch.workbench.truth import score_truth
 
@@ -47,7 +47,7 @@ class StudyBench:
 
     def _do(self, job: Job, emit: Emit) -> None:
         if job.kind is JobKind.PREPARE:
-            self._prepare(job, emit)
+            self._guarded(job, emit, lambda: prepare(self._parts, job, emit))
         elif job.kind is JobKind.ALIKE:
             self._guarded(job, emit, lambda: find_alike(self._parts, job, emit))
         elif job.kind is JobKind.FINAL:
@@ -73,26 +73,6 @@ class StudyBench:
             results = [failed_row(job, row, error, 0.0) for row in job.rows]
         for result in results:
             emit(result)
-
-    def _prepare(self, job: Job, emit: Emit) -> None:
-        """Cache a backbone's features, and score the job's probe on them."""
-        (row,) = job.rows
-
-        def prepared() -> RowResult:
-            provider = self._parts.provider(row.recipe)
-            provider.fill(shown(emit, row.recipe.backbone))
-            (result,) = Scorer(self._parts, job, lambda _: None).score_heads(job.rows)
-            counts = provider.counts
-            cache = {
-                "hits": counts.hits,
-                "misses": counts.misses,
-                "images": counts.pictures,
-                "seconds": counts.seconds,
-                "runtime": provider.runtime,
-            }
-            return replace(result, log_probs=None, extras={"cache": cache})
-
-        self._guarded(job, emit, prepared)
 
     def _guarded(self, job: Job, emit: Emit, work: Callable[[], RowResult]) -> None:
         try:

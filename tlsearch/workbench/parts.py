@@ -233,6 +233,11 @@ class Parts:
             )
         return self._facts[key]
 
+    def groups(self) -> NDArray[np.int64]:
+        """A number for each development image, in order, equal for images that belong together."""
+        alone = range(len(self.context.development))
+        return np.asarray(self.context.groups or alone, dtype=np.int64)
+
     def true_labels(self) -> NDArray[np.int64]:
         """Of the development images, in order."""
         return np.asarray(self.context.labels, dtype=np.int64)[list(self.context.development)]

@@ -1,0 +1,95 @@
+"""Linear classifiers in closed form, from one decomposition of the features: ridge regression and discriminants.
+
+Discriminants come by way of the ridge fits (Hastie, Tibshirani and Buja 1994, "Flexible discriminant analysis by
+optimal scoring", doi 10.1080/01621459.1994.10476866): linear discriminant analysis among the C scores that a ridge fit
+gives is penalised discriminant analysis of the features. Here it is done among the scores of pictures that were left
+out, so that its spreads, and with them its probabilities, are those of new pictures.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tlsearch.stats.calibration import fit_temperature, tempered
+from tlsearch.stats.directions import Classifier, Directions, Features
+from tlsearch.stats.metrics import Floats, Groups, Integers, score
+from tlsearch.stats.ridge import LeftOut, apart, ridge_path
+
+SHRINKAGE = 1e-3  # of a covariance of C scores, which sum to 1 and so have none along one direction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedForm:
+    """A classifier, and how well its kind answers pictures that it was fitted without.
+
+    Args:
+        classifier: Fitted on all pictures that were given.
+        loss: Mean log loss of the pictures when they are left out, with all that belong to them.
+    """
+
+    classifier: Classifier
+    loss: float
+
+
+def best_ridge(path: list[LeftOut], labels: Integers) -> ClosedForm:
+    """Of a ridge path, the fit of the least loss, its scores divided by a temperature."""
+    return min((_tempered(fit, labels) for fit in path), key=lambda one: one.loss)
+
+
+def best_discriminant(path: list[LeftOut], labels: Integers) -> ClosedForm:
+    """Of a ridge path, the fit whose scores tell the classes apart with the least loss."""
+    return min((_discriminant(fit, labels) for fit in path), key=lambda one: one.loss)
+
+
+def closed_form(features: Features, labels: ArrayLike, classes: int, *, groups: Groups | None = None) -> Classifier:
+    """The better of both, by the loss of pictures that are left out.
+
+    Args:
+        features: `(n, D)` of training pictures.
+        labels: `(n,)`.
+        classes: C.
+        groups: `(n,)`, of pictures that belong together: they are left out together, unless all belong together.
+
+    Raises:
+        ValueError: Of a single picture.
+    """
+    truth = np.asarray(labels, dtype=np.int64)
+    path = ridge_path(Directions.of(features), truth, classes, groups=apart(groups))
+    best = min(best_ridge(path, truth), best_discriminant(path, truth), key=lambda one: one.loss)
+    return best.classifier
+
+
+def _tempered(fit: LeftOut, labels: Integers) -> ClosedForm:
+    temperature = fit_temperature(fit.scores, labels)
+    return ClosedForm(
+        classifier=fit.directions.classifier(fit.weights / temperature, fit.mean / temperature),
+        loss=_loss(fit.scores / temperature, labels),
+    )
+
+
+def _discriminant(fit: LeftOut, labels: Integers) -> ClosedForm:
+    turn, offset = _gaussian(fit.scores, labels)
+    return ClosedForm(
+        classifier=fit.directions.classifier(fit.weights @ turn, fit.mean @ turn + offset),
+        loss=_loss(fit.scores @ turn + offset, labels),
+    )
+
+
+def _gaussian(scores: Floats, labels: Integers) -> tuple[Floats, Floats]:
+    """Linear discriminant analysis of `(n, C)` scores: `scores @ turn + offset` are logits."""
+    n, classes = scores.shape
+    counts = np.bincount(labels, minlength=classes)
+    means = np.zeros((classes, classes))
+    np.add.at(means, labels, scores)
+    means /= np.maximum(counts, 1)[:, None]
+    within = scores - means[labels]
+    covariance = within.T @ within / n
+    covariance += (SHRINKAGE * np.trace(covariance) / classes + np.finfo(np.float64).tiny) * np.eye(classes)
+    turn = np.linalg.solve(covariance, means.T)  # (C, C)
+    offset = np.log(np.maximum(counts, 1) / n) - 0.5 * np.sum(means.T * turn, axis=0)
+    return turn, offset
+
+
+def _loss(logits: Floats, labels: Integers) -> float:
+    return -score("log_loss", np.asarray(tempered(logits, 1.0), dtype=np.float64), labels)
