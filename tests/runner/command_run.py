@@ -119,7 +119,7 @@ class Strike:
         signum: The signal.
         kind: Of the journal's event that it follows: the first one with these `fields`.
         fields: Of that event.
-        stored: Whether it comes after the store kept the event, else before.
+        stored: Whether it comes after the transaction that keeps the event, else before.
     """
 
     signum: signal.Signals
@@ -130,7 +130,7 @@ class Strike:
     @property
     def arguments(self) -> list[str]:
         """For `struck_command.py`."""
-        return [self.signum.name, "event" if self.stored else "log", self.kind, json.dumps(self.fields)]
+        return [self.signum.name, "stored" if self.stored else "logged", self.kind, json.dumps(self.fields)]
 
 
 def _whole_lines(path: Path) -> list[bytes]:

@@ -16,7 +16,12 @@ from tlsearch.holdout import final_folder
 from tlsearch.model import load_final
 from tlsearch.stats import Calibration, calibrate
 
-LEARNT = ("study.budget.trials=3", "search.epochs.low=20", "search.epochs.high=30")
+LEARNT = (
+    "study.budget.trials=3",
+    "search.epochs.low=20",
+    "search.epochs.high=30",
+    "search.head.linear.learning_rate=0.03",
+)
 
 
 @pytest.fixture(scope="module")

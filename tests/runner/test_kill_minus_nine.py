@@ -123,7 +123,8 @@ def every_lost_attempt_has_one_successor(store: Store) -> None:
     for _, group in groupby(attempts, key=lambda attempt: attempt.trial):
         *lost, last = list(group)
         assert [attempt.attempt for attempt in [*lost, last]] == list(range(1, len(lost) + 2))
-        assert all(attempt.reason is FailureReason.INTERRUPTED for attempt in lost)
+        # STOPPED: it waited for its turn, and is not suspected of anything
+        assert all(attempt.reason in (FailureReason.INTERRUPTED, FailureReason.STOPPED) for attempt in lost)
         assert all(attempt.ended is not None for attempt in [*lost, last])
         assert last.reason is None
         lost_in_all += len(lost)

@@ -1,4 +1,4 @@
-"""Result lines: one synced, checksummed line for each row that ended, so that no finished trial is lost.
+"""Result lines: a synced, checksummed line for each row that ended, so that no finished trial is lost.
 
 A line is `1 LENGTH SHA256 JSON`: the format's version, the length of the JSON in bytes and its digest.
 """
@@ -45,15 +45,15 @@ class ResultWriter:
                 if self._file.read(1) != b"\n":
                     self._file.write(b"\n")
 
-    def append(self, result: RowResult) -> None:
-        """Write one line and sync it.
+    def append(self, *results: RowResult) -> None:
+        """Write a line for each, and sync them all at once.
 
         Raises:
-            StoreError: Where the disk does not take it.
+            StoreError: Where the disk does not take them.
         """
-        line = _encode(result)
+        lines = b"".join(map(_encode, results))
         with writing(self._path):
-            if self._file.write(line) < len(line):
+            if self._file.write(lines) < len(lines):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
 

@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -137,19 +137,35 @@ class Worker:
     def _run(self, workbench: Workbench, job: Job) -> None:
         with ResultWriter(results_file(self._results, job.id)) as writer:
             self._say({"event": "started", "job": job.id})
-            workbench.run(job, self._emitter(job, writer))
+            ended: list[RowResult] = []  # and not told yet
+
+            def tell() -> None:
+                told = ended.copy()
+                ended.clear()
+                self._tell(told, job, writer)
+
+            def emit(event: EpochRecord | RowResult | Progress) -> None:
+                if not isinstance(event, RowResult):
+                    self._say(event_to_json(event))
+                    return
+                ended.append(checked(event))
+                if len(ended) == len(job.rows) or not job.ends_together:  # rows that end together are synced together
+                    tell()
+
+            try:
+                workbench.run(job, emit)
+            finally:
+                if ended:  # the workbench is broken, or the process about to leave: these rows are not
+                    tell()
         self._say({"event": "done", "job": job.id})
 
-    def _emitter(self, job: Job, writer: ResultWriter) -> Callable[[EpochRecord | RowResult | Progress], None]:
-        def emit(event: EpochRecord | RowResult | Progress) -> None:
-            if isinstance(event, RowResult):
-                event = checked(event)
-                writer.append(event)  # on the disk before anyone hears of it
-            self._say(event_to_json(event))
-            if isinstance(event, RowResult) and self._orders.stopping.is_set() and not job.ends_together:
-                raise _Leave  # else there is nothing left to train, and the other rows' results come next
-
-        return emit
+    def _tell(self, results: Sequence[RowResult], job: Job, writer: ResultWriter) -> None:
+        """Tell of rows that ended, once their lines are on the disk."""
+        writer.append(*results)
+        for result in results:
+            self._say(event_to_json(result))
+        if self._orders.stopping.is_set() and not job.ends_together:
+            raise _Leave  # else there is nothing left to train
 
     def _say(self, message: Mapping[str, Any]) -> None:
         try:
