@@ -53,10 +53,10 @@ class Directions:
     @classmethod
     def of(cls, features: Features) -> "Directions":
         """Turn features `(n, D)` of at least one picture, by the smaller of the two Gram matrices."""
-        x = np.asarray(features, dtype=np.float64)
+        x = np.array(features, dtype=np.float64)  # one copy, changed in place: of 20 000 pictures it takes 200 MB
         mean = x.mean(axis=0)
-        x = x - mean
-        scale = max(float(np.sqrt(np.mean(np.sum(x**2, axis=1)))), TINY)
+        x -= mean
+        scale = max(float(np.linalg.norm(x) / np.sqrt(len(x))), TINY)
         x /= scale
         n, width = x.shape
         values, vectors = np.linalg.eigh(x @ x.T if n <= width else x.T @ x)  # ascending
@@ -86,5 +86,6 @@ def of_unit_length(features: Features) -> Floats:
 
     Of the networks tried, lengths tell of contrast and light more than of what is seen.
     """
-    x = np.asarray(features, dtype=np.float64)
-    return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), TINY))
+    x = np.array(features, dtype=np.float64)
+    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), TINY)
+    return x

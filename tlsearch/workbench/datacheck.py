@@ -117,8 +117,10 @@ def _probes(
     """Each network's probe of some rows."""
     found = []
     for one in views:
-        features = np.stack([np.asarray(view[rows], dtype=np.float32) for view in one]).mean(axis=0)
-        found.append(probe(features, labels, classes, groups=groups.tolist()))
+        features = np.asarray(one[0][rows], dtype=np.float32)
+        for view in one[1:]:
+            features += np.asarray(view[rows], dtype=np.float32)
+        found.append(probe(features / len(one), labels, classes, groups=groups.tolist()))
     return found
 
 
