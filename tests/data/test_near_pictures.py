@@ -49,6 +49,12 @@ def test_every_copy_is_found_and_nothing_else(
     assert [(pair.one, pair.other) for pair in pairs] == [(index, SCENES + index) for index in range(6)]
 
 
+def test_a_crop_is_found_whichever_of_the_two_comes_first(tmp_path: Path, scenes: list[Image.Image]) -> None:
+    whole_first = found(tmp_path / "whole first", [*scenes, cropped(scenes[0], 0.04)])
+    crop_first = found(tmp_path / "crop first", [cropped(scenes[0], 0.04), *scenes])
+    assert [(pair.one, pair.other) for pair in whole_first + crop_first] == [(0, SCENES), (0, 1)]
+
+
 def test_it_is_told_which_copies_are_mirrored_and_how_alike_they_are(tmp_path: Path, scenes: list[Image.Image]) -> None:
     turned, plain = found(tmp_path, [*scenes, mirrored(scenes[0]), recompressed(scenes[1], 40)])
     assert (turned.one, turned.mirrored, plain.one, plain.mirrored) == (0, True, 1, False)

@@ -70,21 +70,43 @@ def correlation(one: Squares, other: Squares, mean: Squares) -> Values:
 
 def _stepped(moved: Squares, still: Squares, places: Places) -> Places:
     """One Gauss-Newton step."""
-    px = moved.shape[1]
-    at = _centres(px)
     seen = laid(moved, places)
-    down, right = np.gradient(seen, 1 / px, axis=(1, 2))  # grey levels a side
-    columns = [down * at[:, None], down, right * at, right, seen, np.ones_like(seen)]
-    design = np.stack([column.reshape(len(seen), -1) for column in columns], axis=2)  # (n, px * px, 6)
-    normal = (design.transpose(0, 2, 1) @ design).astype(np.float64)  # (n, 6, 6)
+    design = _design(seen)  # (n, 6, px * px)
+    normal = (design @ design.transpose(0, 2, 1)).astype(np.float64)  # (n, 6, 6)
     diagonal = np.einsum("nii->ni", normal)
     diagonal += DAMPING * diagonal + 1e-3  # a black square has neither gradient nor gain
-    wanted = design.transpose(0, 2, 1) @ (still - seen).reshape(len(still), -1, 1)
+    wanted = design @ (still - seen).reshape(len(still), -1, 1)
     found = np.linalg.solve(normal, wanted.astype(np.float64))[..., 0]
     change = found[:, :4] / np.clip(1 + found[:, 4:5], *GAINS)
     nearest = np.array([1, 0, 1, 0], np.float32)
     reach = np.array([2, 1, 2, 1], np.float32) * FARTHEST
     return np.asarray(np.clip(places + change, nearest - reach, nearest + reach), np.float32)
+
+
+def _design(seen: Squares) -> Squares:
+    """What each of a step's unknowns changes in each pixel: `(n, 6, px * px)`.
+
+    The unknowns are scale and shift of y, then of x, gain and offset.
+    """
+    px = seen.shape[1]
+    at = _centres(px)
+    design = np.empty((len(seen), 6, px, px), np.float32)  # each unknown's pixels side by side, as products want them
+    _slopes(seen, design[:, 1])
+    _slopes(seen.transpose(0, 2, 1), design[:, 3].transpose(0, 2, 1))
+    np.multiply(design[:, 1], at[:, None], out=design[:, 0])
+    np.multiply(design[:, 3], at, out=design[:, 2])
+    design[:, 4] = seen
+    design[:, 5] = 1
+    return design.reshape(len(seen), 6, -1)
+
+
+def _slopes(seen: Squares, out: Squares) -> None:
+    """Central differences down the rows, in grey levels a side; one-sided ones at the borders."""
+    px = seen.shape[1]
+    np.subtract(seen[:, 2:], seen[:, :-2], out=out[:, 1:-1])
+    out[:, 1:-1] *= px / 2
+    for border, nearer, farther in ((0, 0, 1), (-1, -2, -1)):
+        out[:, border] = (seen[:, farther] - seen[:, nearer]) * px
 
 
 def _centres(px: int) -> Values:
@@ -97,8 +119,10 @@ def _interpolation(px: int, scale: Values, shift: Values) -> Squares:
     """Linear interpolation along one side, as a matrix a square: `(n, px, px)`."""
     at = (scale[:, None] * _centres(px) + shift[:, None] + 0.5) * px - 0.5
     at = np.clip(at, 0, px - 1)  # (n, px)
-    weights: Squares = np.maximum(0, 1 - np.abs(at[:, :, None] - np.arange(px, dtype=np.float32)))
-    return weights
+    weights: Squares = at[:, :, None] - np.arange(px, dtype=np.float32)
+    np.abs(weights, out=weights)
+    np.subtract(1, weights, out=weights)
+    return np.maximum(weights, 0, out=weights)
 
 
 def _beyond_mean(squares: Squares, mean: Squares) -> Squares:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # publishes no types
 
 from tlsearch.data.alignment import (
     Places,
@@ -23,10 +24,10 @@ from tlsearch.data.alignment import (
 from tlsearch.data.mapped import mapped_rows
 from tlsearch.data.perceptual import pairs_by_hash, perceptual_hashes, sorted_pairs
 from tlsearch.data.pixels import PixelStore
-from tlsearch.data.squares import grey_squares
+from tlsearch.data.squares import grey_square, grey_squares
 from tlsearch.devices import cpu_threads
 
-RULE_VERSION = 2  # a change that finds other pairs counts up
+RULE_VERSION = 3  # a change that finds other pairs counts up
 FINE_PX, FINE = 64, 0.97
 # Aligned at 64 px alone, a fifth of the 2 624 ELPV photographs of solar cells would be copies of one another: cells of
 # one kind, and wafers cut from one block, reach 0.995. At 16 px what compression does averages out, and another cell's
@@ -34,10 +35,13 @@ FINE_PX, FINE = 64, 0.97
 COARSE_PX, COARSE = 16, 0.995
 SAMPLED_PX = 128  # pictures are moved at twice the side on which they are compared, for moving blurs
 # The sides of first alignments, and from which coarse likeness on the next one is worth its time: copies that are
-# cropped by 2 % a side stay above 0.84 and 0.99.
-PROMISING = {32: 0.75, 64: 0.97}
+# cropped by 2 % a side stay above 0.84 and 0.99, by 4 % above 0.89 and 0.99.
+PROMISING = {32: 0.8, 64: 0.98}
+# Of the area that is seen, the share that may be pixels invented beyond a border. Either picture of a pair is laid over
+# the other, and one way nothing is invented; the other way is not followed.
+INVENTED = 0.03
 STEPS = 3  # of each alignment
-BATCH = 64  # pairs
+BATCH = 32  # pairs: what a step computes with stays in a core's cache
 SQUARES = 4096  # made at a time
 
 
@@ -87,12 +91,23 @@ def near_pairs(
     squares = _kept_squares(store, indices)
     mean = squares.mean(0, keepdims=True, dtype=np.float32)
     looked_at = sorted_pairs(np.concatenate([pairs_by_hash(*perceptual_hashes(squares)), candidates]))
+    batches = [looked_at[start : start + BATCH] for start in range(0, len(looked_at), BATCH)]
+
+    def near(batch: NDArray[np.int64]) -> list[NearPair]:
+        return list(_confirmed(store, indices, _promising(squares, batch, mean), mean))
+
     likeliest: dict[tuple[int, int], NearPair] = {}
-    for rough in _promising(squares, looked_at, mean, progress):
-        for found in _confirmed(store, indices, rough, mean):
-            known = likeliest.get((found.one, found.other))
-            if known is None or known.likeness < found.likeness:
-                likeliest[found.one, found.other] = found
+    done = 0
+    # one thread a batch: a product that BLAS shares out waits for the threads of all the others
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cpu_threads()) as pool:
+        for batch, found in zip(batches, pool.map(near, batches), strict=True):
+            for pair in found:
+                known = likeliest.get((pair.one, pair.other))
+                if known is None or known.likeness < pair.likeness:
+                    likeliest[pair.one, pair.other] = pair
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(looked_at))
     return [likeliest[pair] for pair in sorted(likeliest)]
 
 
@@ -103,49 +118,34 @@ def _kept_squares(store: PixelStore, indices: Sequence[int]) -> NDArray[np.uint8
     return mapped_rows(blocks, store.folder.parent)
 
 
-def _promising(
-    squares: NDArray[np.uint8],
-    pairs: NDArray[np.int64],
-    mean: Squares,
-    progress: Callable[[int, int], None] | None,
-) -> Iterator[_Roughly]:
-    """Batches of pairs, as they are and mirrored, that may be confirmed."""
+def _promising(squares: NDArray[np.uint8], pairs: NDArray[np.int64], mean: Squares) -> _Roughly:
+    """Those of some pairs, as they are and mirrored, that may be confirmed."""
     coarse_mean = shrunk(mean, COARSE_PX)
-
-    def roughly(batch: NDArray[np.int64]) -> _Roughly:
-        either = np.concatenate([batch, batch[:, ::-1]])  # what was cropped cannot be laid over what was not
-        pairs = np.concatenate([either, either])
-        rough = _Roughly(pairs=pairs, mirrored=np.arange(len(pairs)) >= len(either), places=unmoved(len(pairs)))
-        for px, promising in PROMISING.items():
-            if not len(rough.pairs):
-                break
-            one, other = (shrunk(squares[side].astype(np.float32), px) for side in rough.pairs.T)
-            one = _mirrored(one, rough.mirrored)
-            places = aligned(one, other, rough.places, steps=STEPS)
-            alike = correlation(shrunk(laid(one, places), COARSE_PX), shrunk(other, COARSE_PX), coarse_mean)
-            kept = alike >= promising
-            rough = _Roughly(pairs=rough.pairs[kept], mirrored=rough.mirrored[kept], places=places[kept])
-        return rough
-
-    batches = [pairs[start : start + BATCH] for start in range(0, len(pairs), BATCH)]
-    done = 0
-    with ThreadPoolExecutor(cpu_threads()) as pool:
-        for batch, rough in zip(batches, pool.map(roughly, batches), strict=True):
-            yield rough
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(pairs))
+    either = np.concatenate([pairs, pairs[:, ::-1]])  # what was cropped cannot be laid over what was not
+    both = np.concatenate([either, either])
+    rough = _Roughly(pairs=both, mirrored=np.arange(len(both)) >= len(either), places=unmoved(len(both)))
+    for px, promising in PROMISING.items():
+        if not len(rough.pairs):
+            break
+        one, other = (shrunk(squares[side].astype(np.float32), px) for side in rough.pairs.T)
+        one = _mirrored(one, rough.mirrored)
+        places = aligned(one, other, rough.places, steps=STEPS)
+        alike = correlation(shrunk(laid(one, places), COARSE_PX), shrunk(other, COARSE_PX), coarse_mean)
+        kept = (alike >= promising) & (places[:, 0] * places[:, 2] <= 1 + INVENTED)
+        rough = _Roughly(pairs=rough.pairs[kept], mirrored=rough.mirrored[kept], places=places[kept])
+    return rough
 
 
 def _confirmed(store: PixelStore, indices: Sequence[int], rough: _Roughly, mean: Squares) -> Iterator[NearPair]:
-    """Those of a batch whose pixels agree once they are aligned."""
+    """Those of some pairs whose pixels agree once they are aligned."""
     if not len(rough.pairs):
         return
-    pictures = [[indices[position] for position in side] for side in rough.pairs.T]
-    moved, still = (grey_squares(store, side, SAMPLED_PX).astype(np.float32) for side in pictures)
+    different, places_in = np.unique(rough.pairs, return_inverse=True)
+    sampled = np.stack([grey_square(store[indices[position]], SAMPLED_PX) for position in different])
+    moved, still = sampled.astype(np.float32)[places_in.reshape(rough.pairs.shape).T]
     fine, coarse = _likeness(_mirrored(moved, rough.mirrored), still, rough.places, mean)
     for pair in np.nonzero((fine >= FINE) & (coarse >= COARSE))[0]:
-        one, other = sorted((pictures[0][pair], pictures[1][pair]))
+        one, other = sorted(indices[position] for position in rough.pairs[pair])
         yield NearPair(one=one, other=other, likeness=float(fine[pair]), mirrored=bool(rough.mirrored[pair]))
 
 

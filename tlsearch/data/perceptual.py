@@ -1,16 +1,23 @@
 """Perceptual hashes: pairs of pictures that look alike at a glance, whole, mirrored or with their borders cut off."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
-import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from tlsearch.devices import cpu_threads
 
 NEAR_BITS = 8  # of 64: of 24 753 pairs of unrelated photographs none is so near, and copies are
 BORDER = 0.02  # of the side: cut off all around, a quarter of the copies of plain photographs is farther than 8 bits
 NEAREST = 16  # pairs a picture: where all pictures look alike, their number must not grow with its square
 CELLS = 1 << 22  # distances in memory at a time
+BLOCK = 128  # pictures that a thread transforms at a time
+TRANSFORMED_PX = 32
+# The eight lowest frequencies of the cosine transform of 32 values (DCT-II), and what mirroring makes of those of rows
+COSINES = np.cos(np.pi / TRANSFORMED_PX * np.outer(np.arange(8), np.arange(TRANSFORMED_PX) + 0.5))
+MIRRORS = np.array([1.0, -1.0] * 4)
 
 Hashes = NDArray[np.uint64]  # (n, ways of looking at a picture)
 
@@ -27,9 +34,18 @@ def perceptual_hashes(squares: NDArray[np.uint8]) -> tuple[Hashes, Hashes]:
     Returns:
         Two arrays `(n, 2)`.
     """
-    plain = [_hashes(Image.fromarray(square)) for square in squares]
-    mirrored = [_hashes(Image.fromarray(np.ascontiguousarray(square[:, ::-1]))) for square in squares]
-    return np.array(plain, np.uint64).reshape(-1, 2), np.array(mirrored, np.uint64).reshape(-1, 2)
+    plain, mirrored = np.empty((2, len(squares), 2), np.uint64)
+
+    def fill(start: int) -> None:
+        part = slice(start, start + BLOCK)
+        small = np.array([_small(Image.fromarray(square)) for square in squares[part]])  # (b, 2, 32, 32)
+        frequencies = COSINES @ small @ COSINES.T  # (b, 2, 8, 8)
+        plain[part] = _bits(frequencies)
+        mirrored[part] = _bits(frequencies * MIRRORS)
+
+    with ThreadPoolExecutor(cpu_threads()) as pool:
+        list(pool.map(fill, range(0, len(squares), BLOCK)))
+    return plain, mirrored
 
 
 def pairs_by_hash(plain: Hashes, mirrored: Hashes) -> NDArray[np.int64]:
@@ -53,14 +69,20 @@ def sorted_pairs(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     return unique
 
 
-def _hashes(square: Image.Image) -> tuple[int, int]:
+def _small(square: Image.Image) -> NDArray[np.float64]:
+    """The picture at 32 px, and the same without its borders: `(2, 32, 32)`."""
     px = square.width
     within = (px * BORDER, px * BORDER, px - px * BORDER, px - px * BORDER)
-    return _hash(square), _hash(square.resize(square.size, Image.Resampling.BILINEAR, box=within))
+    inner = square.resize(square.size, Image.Resampling.BILINEAR, box=within)
+    size = (TRANSFORMED_PX, TRANSFORMED_PX)
+    return np.array([picture.resize(size, Image.Resampling.LANCZOS) for picture in (square, inner)], np.float64)
 
 
-def _hash(square: Image.Image) -> int:
-    return int.from_bytes(np.packbits(imagehash.phash(square).hash).tobytes(), "big")
+def _bits(frequencies: NDArray[np.float64]) -> Hashes:
+    """Which of the 64 are above their median: `(b, 2, 8, 8)` to `(b, 2)`."""
+    rows = frequencies.reshape(*frequencies.shape[:2], -1)
+    above = rows > np.median(rows, axis=2, keepdims=True)
+    return np.packbits(above, axis=2).view(">u8")[..., 0].astype(np.uint64)
 
 
 def _near_blocks(plain: Hashes, others: Hashes) -> Iterator[NDArray[np.int64]]:

@@ -11,6 +11,11 @@ from tlsearch.data.pixels import PixelStore
 from tlsearch.devices import cpu_threads
 
 
+def grey_square(pixels: NDArray[np.uint8], px: int) -> NDArray[np.uint8]:
+    """A picture `(h, w, 3)` as a grey square `(px, px)`, antialiased."""
+    return np.asarray(Image.fromarray(pixels).convert("L").resize((px, px), Image.Resampling.BILINEAR))
+
+
 def grey_squares(
     store: PixelStore, indices: Sequence[int], px: int, progress: Callable[[int, int], None] | None = None
 ) -> NDArray[np.uint8]:
@@ -27,8 +32,7 @@ def grey_squares(
     """
 
     def square(index: int) -> NDArray[np.uint8]:
-        picture = Image.fromarray(store[index])
-        return np.asarray(picture.convert("L").resize((px, px), Image.Resampling.BILINEAR))
+        return grey_square(store[index], px)
 
     squares = np.empty((len(indices), px, px), np.uint8)
     with ThreadPoolExecutor(cpu_threads()) as pool:
