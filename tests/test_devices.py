@@ -1,12 +1,14 @@
 """Devices are those that the driver lists and the environment leaves; a driver that does not answer lists none."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tlsearch import devices
-from tlsearch.devices import choose_devices, find_devices
+from tlsearch.devices import choose_devices, computing_environment, find_devices
 from tlsearch.errors import DeviceError
 
 Driver = Callable[[str], None]
@@ -14,6 +16,21 @@ TWO_GPUS = """
 echo "GPU 0: NVIDIA H200 (UUID: GPU-a)"
 echo "  MIG 1g.18gb     Device  0: (UUID: MIG-c)"
 echo "GPU 1: NVIDIA H200 (UUID: GPU-b)"
+"""
+FREES = """
+import re
+from pathlib import Path
+
+from tlsearch.devices import give_back_freed_memory
+
+def held():
+    return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+freed = [bytes(bytearray(1 << 20)) for _ in range(256)]
+del freed
+kept = held()
+give_back_freed_memory()
+print(kept, held())
 """
 
 
@@ -87,3 +104,12 @@ def test_every_gpu_is_taken_or_what_is_named_and_nothing_that_is_not_there(drive
     with pytest.raises(DeviceError, match="no device 'cuda:2'") as caught:
         choose_devices(["cuda:0", "cuda:2"])
     assert "cuda:1, cpu" in (caught.value.hint or "")
+
+
+def test_a_process_that_computes_keeps_what_it_freed_until_it_is_told_to_give_it_back() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", FREES], env=computing_environment(), capture_output=True, text=True, check=True
+    )
+    kept, left = map(int, told.stdout.split())
+    assert kept > 256  # MB
+    assert left < 100

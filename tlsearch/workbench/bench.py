@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from tlsearch.devices import give_back_freed_memory
 from tlsearch.host import PluginHost
 from tlsearch.work import Job, JobKind, RowResult, WorkerContext
 from tlsearch.workbench.alike import find_alike
@@ -79,6 +80,8 @@ class StudyBench:
             emit(work())
         except Exception as error:  # the coordinator decides what a failed job means
             emit(failed_row(job, job.rows[0], error, 0.0))
+        finally:
+            give_back_freed_memory()
 
 
 def _compute_in_full_precision() -> None:
