@@ -70,6 +70,16 @@ def test_the_second_build_decodes_nothing(files: list[Path], tmp_path: Path) -> 
     assert (again.folder, again.digest) == (first.folder, first.digest)
 
 
+def test_another_side_that_will_be_wanted_is_decoded_in_the_same_pass(files: list[Path], tmp_path: Path) -> None:
+    told: list[str] = []
+    small = PixelStore.build(files, 32, tmp_path / "both", also_px=48)
+    larger = PixelStore.build(files, 48, tmp_path / "both", lambda what, *_: told.append(what))
+    assert set(told) == {"reading pictures"}
+    for store, px in ((small, 32), (larger, 48)):
+        alone = PixelStore.build(files, px, tmp_path / f"alone at {px}")
+        assert (store.digest, bytes(store.flat)) == (alone.digest, bytes(alone.flat))
+
+
 def test_other_bytes_order_or_size_make_another_store(files: list[Path], tmp_path: Path) -> None:
     folders = {built(files, tmp_path).folder, built(files, tmp_path, 48).folder, built(files[::-1], tmp_path).folder}
     Image.new("RGB", (20, 20)).save(files[2])

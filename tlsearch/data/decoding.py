@@ -27,7 +27,7 @@ class Decoded:
     """One picture, or why there is none.
 
     Args:
-        pixels: uint8 `(h, w, 3)`, shrunk; empty where it cannot be read.
+        pixels: uint8 `(h, w, 3)` for each side that was asked for, shrunk to it; empty where it cannot be read.
         size: Width and height before shrinking.
         digest: sha256 of the upright RGB pixels before shrinking: equal pictures have equal digests, whatever
             their files are; "" where it cannot be read.
@@ -35,20 +35,20 @@ class Decoded:
         failure: Why it cannot be read.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: tuple[NDArray[np.uint8], ...]
     size: tuple[int, int] = (0, 0)
     digest: str = ""
     rules: tuple[str, ...] = ()
     failure: str | None = None
 
 
-def decode_all(files: Sequence[Path], content: Sequence[str], shorter_px: int, threads: int) -> Iterator[Decoded]:
+def decode_all(files: Sequence[Path], content: Sequence[str], sides: Sequence[int], threads: int) -> Iterator[Decoded]:
     """Decode files in order, each at most once and completely.
 
     Args:
         files: Any files; those that are no pictures come as failures.
         content: What `content_digests` said of them.
-        shorter_px: The shorter side that a picture is shrunk to.
+        sides: The shorter sides that a picture is shrunk to; of several each gets its own pixels.
         threads: How many decode.
 
     Raises:
@@ -57,7 +57,7 @@ def decode_all(files: Sequence[Path], content: Sequence[str], shorter_px: int, t
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Decoded]] = deque()
         for path, digest in zip(files, content, strict=True):
-            waiting.append(pool.submit(_decode_one, path, digest, shorter_px))
+            waiting.append(pool.submit(_decode_one, path, digest, sides))
             if len(waiting) >= AHEAD * threads:
                 yield waiting.popleft().result()
         while waiting:
@@ -90,15 +90,14 @@ def _content_digest(path: Path) -> str:
         return f"unreadable: {error}"
 
 
-def _decode_one(path: Path, content: str, shorter_px: int) -> Decoded:
-    nothing = np.zeros((0, 0, 3), np.uint8)
+def _decode_one(path: Path, content: str, sides: Sequence[int]) -> Decoded:
     try:
         data = pillow_rules.read_bytes(path)
         if hashlib.sha256(data).hexdigest() != content:
             raise DataError(f"{path} changed while the pictures were being read", hint="run the command again")
         image, rules = pillow_rules.decode_bytes(data)
     except PictureError as error:
-        return Decoded(pixels=nothing, failure=str(error))
+        return Decoded(pixels=tuple(np.zeros((0, 0, 3), np.uint8) for _ in sides), failure=str(error))
     digest = hashlib.sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
-    pixels = np.asarray(pillow_rules.shrink(image, shorter_px))  # (h, w, 3)
+    pixels = tuple(np.asarray(pillow_rules.shrink(image, side)) for side in sides)  # (h, w, 3) each
     return Decoded(pixels=pixels, size=image.size, digest=digest, rules=rules)

@@ -104,6 +104,8 @@ class PixelStore:
         shorter_px: int,
         folder_root: Path,
         progress: ProgressCallback | None = None,
+        *,
+        also_px: int | None = None,
     ) -> "PixelStore":
         """Decode every file once, or open what an earlier call decoded of the same bytes.
 
@@ -112,6 +114,7 @@ class PixelStore:
             shorter_px: The shorter side to store, as `resize_px` says.
             folder_root: Where stores are cached; each in a folder of its own.
             progress: Told what is done with how many pictures of how many: first all are read, then decoded.
+            also_px: Another side that the pictures are kept at, for a later call: they are decoded once for both.
 
         Raises:
             StoreError: Where the decoded pictures cannot be written.
@@ -124,9 +127,15 @@ class PixelStore:
                 return cls.open(folder)
             except DataError:
                 shutil.rmtree(folder)  # our own cache is damaged: it is made anew
+        folders = {folder_root / _key(content, px): px for px in (shorter_px, also_px) if px is not None}
+        missing = {place: px for place, px in folders.items() if not place.exists()}
         # files of ours: what is wrong with a picture is told as its failure
-        with writing(folder_root), _whole_or_absent(folder) as unfinished:
-            _write(unfinished, files, content, shorter_px, threads, progress)
+        with writing(folder_root), contextlib.ExitStack() as stack:
+            writers = []
+            for place, px in missing.items():
+                writer = _Writer(stack.enter_context(_whole_or_absent(place)), px)
+                writers.append(stack.enter_context(contextlib.closing(writer)))
+            _write(writers, files, content, threads, progress)
         return cls.open(folder)
 
     @classmethod
@@ -182,34 +191,64 @@ def _sweep(folder_root: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+class _Writer:
+    """Writes the pixels of one side, then the index with their checksum.
+
+    Args:
+        folder: Empty.
+        shorter_px: The side.
+    """
+
+    def __init__(self, folder: Path, shorter_px: int) -> None:
+        self.shorter_px = shorter_px
+        self._folder = folder
+        self._checksum = hashlib.sha256()
+        self._shapes: list[tuple[int, ...]] = []
+        self._out = (folder / PIXELS_FILE).open("wb")
+
+    def append(self, pixels: NDArray[np.uint8]) -> None:
+        """The next picture, uint8 `(h, w, 3)`."""
+        data = np.ascontiguousarray(pixels).reshape(-1).data
+        self._out.write(data)
+        self._checksum.update(data)
+        self._shapes.append(pixels.shape[:2])
+
+    def finish(self, known: Mapping[str, Any]) -> None:
+        """Write the index; `known` is what all sides share."""
+        self.close()
+        own = {"shapes": self._shapes, "shorter_px": self.shorter_px, "sha256": self._checksum.hexdigest()}
+        text = json.dumps({**known, **own}, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        (self._folder / INDEX_FILE).write_text(f"{digest}\n{text}\n", encoding="utf-8")
+
+    def close(self) -> None:
+        """Write no more pixels."""
+        self._out.close()
+
+
 def _write(
-    folder: Path,
+    writers: Sequence[_Writer],
     files: Sequence[Path],
     content: Sequence[str],
-    shorter_px: int,
     threads: int,
     progress: ProgressCallback | None,
 ) -> None:
-    """Write the pixels, then the index with their checksum."""
-    index: dict[str, Any] = {"shapes": [], "sizes": [], "hashes": [], "rules": [], "failures": {}}
-    checksum = hashlib.sha256()
-    with quiet_pillow(), (folder / PIXELS_FILE).open("wb") as out:
-        for done, picture in enumerate(decode_all(files, content, shorter_px, threads), start=1):
-            data = picture.pixels.tobytes()
-            out.write(data)
-            checksum.update(data)
-            index["shapes"].append(picture.pixels.shape[:2])
-            index["sizes"].append(picture.size)
-            index["hashes"].append(picture.digest)
-            index["rules"].append(picture.rules)
+    """Decode every file, and write it at each side."""
+    known: dict[str, Any] = {"sizes": [], "hashes": [], "rules": [], "failures": {}}
+    sides = [writer.shorter_px for writer in writers]
+    with quiet_pillow():
+        for done, picture in enumerate(decode_all(files, content, sides, threads), start=1):
+            for writer, pixels in zip(writers, picture.pixels, strict=True):
+                writer.append(pixels)
+            known["sizes"].append(picture.size)
+            known["hashes"].append(picture.digest)
+            known["rules"].append(picture.rules)
             if picture.failure is not None:
-                index["failures"][str(done - 1)] = picture.failure
+                known["failures"][str(done - 1)] = picture.failure
             if progress is not None:
                 progress("decoding pictures", done, len(files))
-    index |= {"shorter_px": shorter_px, "sha256": checksum.hexdigest()}
-    text = json.dumps(index, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    (folder / INDEX_FILE).write_text(f"{digest}\n{text}\n", encoding="utf-8")
+    for writer in writers:
+        writer.finish(known)
 
 
 def _read_index(path: Path) -> tuple[str, dict[str, Any]]:

@@ -64,6 +64,7 @@ def prepare_data(
     cache_dir: Path,
     progress: ProgressCallback | None = None,
     find_links: FindLinks | None = None,
+    also_px: int | None = None,
 ) -> PreparedData:
     """Check, decode and split a dataset.
 
@@ -76,13 +77,15 @@ def prepare_data(
         cache_dir: Where decoded pictures are kept for all studies.
         progress: Told what is done with how many pictures of how many.
         find_links: Tells which pictures show one photograph; None links only equal pixels.
+        also_px: Another side at which `find_links` will want the pictures.
 
     Raises:
         DataError: Where pictures, labels or parts cannot be used as they are.
     """
     found = source.listed(dataset, config.group_by)
     classes, files, labels, parts = found.classes, found.files, found.labels, found.parts
-    store = PixelStore.build([image.path for image in dataset.images], shorter_px, cache_dir, progress)
+    paths = [image.path for image in dataset.images]
+    store = PixelStore.build(paths, shorter_px, cache_dir, progress, also_px=also_px)
     bad = check.unreadable(
         store, files, labels, classes, config.bad_images, unreadable_listing(dataset.root, cache_dir)
     )

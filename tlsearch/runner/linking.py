@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tlsearch.data.linking import Link, Links, links_of
+from tlsearch.data.linking import COMPARED_PX, Link, Links, links_of
 from tlsearch.data.near import RULE_VERSION
 from tlsearch.data.pixels import PixelStore, ProgressCallback
 from tlsearch.devices import cpu_threads
@@ -31,7 +31,6 @@ WITHOUT_NETWORK = (
     "cropped unevenly may have been missed."
 )
 REFERENCE_PX = 128  # proposes as many copies as at 224 px, where it sees more of what compression does
-STORED_PX = 256  # the shorter side at which pictures are compared, whatever a study's networks need
 
 
 class LinkFinder:
@@ -113,8 +112,8 @@ class LinkFinder:
     def _compared(
         self, store: PixelStore, files: Sequence[Path], indices: Sequence[int], network: BackboneChoice | None
     ) -> list[Link]:
-        if store.shorter_px != STORED_PX:
-            store = PixelStore.build(files, STORED_PX, store.folder.parent, self._preparing)
+        if store.shorter_px != COMPARED_PX:
+            store = PixelStore.build(files, COMPARED_PX, store.folder.parent, self._preparing)
         recipe = Recipe(backbone=REFERENCE, head="linear", phases=())
         job = Job(id=job_id("alike", "pictures"), kind=JobKind.ALIKE, rows=(Row(trial=-1, attempt=1, recipe=recipe),))
         context = self._context(store, indices, network)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlsearch.data import check, source
-from tlsearch.data.linking import FindLinks, Links, near_findings
+from tlsearch.data.linking import COMPARED_PX, FindLinks, Links, near_findings
 from tlsearch.data.pixels import PixelStore, ProgressCallback
 from tlsearch.data.prepare import keys_of, links_among, unreadable_listing
 from tlsearch.data.sides import Labelled, choose_sides
@@ -80,7 +80,9 @@ def look_at(
     """
     found = source.listed(dataset, config.group_by)
     classes, files, labels, parts = found.classes, found.files, found.labels, found.parts
-    store = PixelStore.build([image.path for image in dataset.images], shorter_px, cache_dir, progress)
+    paths = [image.path for image in dataset.images]
+    also_px = None if find_links is None else COMPARED_PX
+    store = PixelStore.build(paths, shorter_px, cache_dir, progress, also_px=also_px)
     readable = [index for index in range(len(files)) if index not in store.failures]
     links, incomparable = _links(dataset, store, readable, find_links)
     keys = keys_of(found, store, links)

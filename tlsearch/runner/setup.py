@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tlsearch.data.linking import FindLinks, recorded_links
+from tlsearch.data.linking import COMPARED_PX, FindLinks, recorded_links
 from tlsearch.data.pixels import ProgressCallback
 from tlsearch.data.prepare import PreparedData, prepare_data
 from tlsearch.data.sizes import class_sizes
@@ -117,6 +117,7 @@ def set_up(
         cache_dir=places.cache / "pixels",
         progress=progress,
         find_links=_links_of(stored) if stored else find_links,
+        also_px=None if stored or find_links is None else COMPARED_PX,
     )
     floors = read_floors(config, data.classes)
     used = (*data.development, *data.holdout)
