@@ -1,6 +1,5 @@
 """Perceptual hashes: pairs of pictures that look alike at a glance, whole, mirrored or with their borders cut off."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,7 +11,7 @@ from tlsearch.devices import cpu_threads
 NEAR_BITS = 8  # of 64: of 24 753 pairs of unrelated photographs none is so near, and copies are
 BORDER = 0.02  # of the side: cut off all around, a quarter of the copies of plain photographs is farther than 8 bits
 NEAREST = 16  # pairs a picture: where all pictures look alike, their number must not grow with its square
-CELLS = 1 << 22  # distances in memory at a time
+CELLS = 1 << 20  # distances in memory at a time and thread
 BLOCK = 128  # pictures that a thread transforms at a time
 TRANSFORMED_PX = 32
 # The eight lowest frequencies of the cosine transform of 32 values (DCT-II), and what mirroring makes of those of rows
@@ -58,8 +57,15 @@ def pairs_by_hash(plain: Hashes, mirrored: Hashes) -> NDArray[np.int64]:
     Returns:
         `(pairs, 2)`, the smaller index first, ascending; the nearest 16 of a picture that has more.
     """
-    blocks = list(_near_blocks(plain, np.concatenate([plain, mirrored], axis=1)))
-    return sorted_pairs(np.concatenate(blocks) if blocks else np.zeros((0, 2), np.int64))
+    either = np.concatenate([plain, mirrored], axis=1)
+    rows = max(1, CELLS // max(1, len(plain)))
+
+    def near(start: int) -> NDArray[np.int64]:
+        return _near_block(plain, either, slice(start, start + rows))
+
+    with ThreadPoolExecutor(cpu_threads()) as pool:
+        blocks = list(pool.map(near, range(0, len(plain), rows)))
+    return sorted_pairs(np.concatenate([np.zeros((0, 2), np.int64), *blocks]))
 
 
 def sorted_pairs(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -85,19 +91,17 @@ def _bits(frequencies: NDArray[np.float64]) -> Hashes:
     return np.packbits(above, axis=2).view(">u8")[..., 0].astype(np.uint64)
 
 
-def _near_blocks(plain: Hashes, others: Hashes) -> Iterator[NDArray[np.int64]]:
-    """Near pairs `(pairs, 2)`, a few rows of the table of distances at a time."""
-    rows = max(1, CELLS // max(1, len(plain)))
-    for start in range(0, len(plain), rows):
-        block = plain[start : start + rows]
-        apart = np.full((len(block), len(plain)), 64, np.uint8)
-        for one in block.T:
-            for other in others.T:
-                np.minimum(apart, np.bitwise_count(one[:, None] ^ other), out=apart)
-        itself = np.arange(len(block))
-        apart[itself, start + itself] = 64
-        first, second = np.nonzero(apart <= NEAR_BITS)
-        order = np.lexsort((apart[first, second], first))
-        first, second = first[order], second[order]
-        rank = np.arange(len(first)) - np.searchsorted(first, first)  # among the pairs of its row, nearest first
-        yield np.stack([first + start, second], axis=1)[rank < NEAREST]
+def _near_block(plain: Hashes, others: Hashes, rows: slice) -> NDArray[np.int64]:
+    """Near pairs `(pairs, 2)` of a few rows of the table of distances."""
+    block = plain[rows]
+    apart = np.full((len(block), len(plain)), 64, np.uint8)
+    for one in block.T:
+        for other in others.T:
+            np.minimum(apart, np.bitwise_count(one[:, None] ^ other), out=apart)
+    itself = np.arange(len(block))
+    apart[itself, rows.start + itself] = 64
+    first, second = np.nonzero(apart <= NEAR_BITS)
+    order = np.lexsort((apart[first, second], first))
+    first, second = first[order], second[order]
+    rank = np.arange(len(first)) - np.searchsorted(first, first)  # among the pairs of its row, nearest first
+    return np.stack([first + rows.start, second], axis=1)[rank < NEAREST]

@@ -13,7 +13,7 @@ from tlsearch.data.perceptual import sorted_pairs
 
 NEAR_COSINE = 0.9  # of 24 753 pairs of unrelated photographs the nearest is at 0.82
 NEAREST = 5  # pairs a picture
-ROWS, COLUMNS = 1024, 1 << 14  # of the table of cosines in memory at a time: 67 MB
+BLOCK = 4096  # rows and columns of the table of cosines that are in memory at a time: 67 MB
 
 
 def kept_units(batches: Iterable[NDArray[np.float32]], folder: Path) -> NDArray[np.float32]:
@@ -35,7 +35,7 @@ def kept_units(batches: Iterable[NDArray[np.float32]], folder: Path) -> NDArray[
 def pairs_by_cosine(unit: NDArray[np.float32], device: torch.device) -> NDArray[np.int64]:
     """Each picture with its nearest five in the angle of their features, where the cosine is at least 0.9.
 
-    The time grows with the square of the pictures: 100 000 of 1 280 features take 26 trillion operations.
+    The time grows with the square of the pictures: 100 000 of 1 280 features take 13 trillion operations.
 
     Args:
         unit: Features of length 1, `(n, d)`.
@@ -44,28 +44,37 @@ def pairs_by_cosine(unit: NDArray[np.float32], device: torch.device) -> NDArray[
     Returns:
         `(pairs, 2)`, the smaller index first, ascending.
     """
-    all_rows = torch.from_numpy(unit).to(device)
-    pairs = [np.zeros((0, 2), np.int64)]
-    for start in range(0, len(unit), ROWS):
-        cosines, others = _nearest(all_rows, start)
-        rows, ranks = torch.nonzero(cosines >= NEAR_COSINE, as_tuple=True)
-        pairs.append(torch.stack([rows + start, others[rows, ranks]], dim=1).cpu().numpy())
-    return sorted_pairs(np.concatenate(pairs))
+    vectors = torch.from_numpy(unit).to(device)
+    nearest = _Nearest(len(vectors), device)
+    for top in range(0, len(vectors), BLOCK):
+        for left in range(top, len(vectors), BLOCK):
+            cosines = vectors[top : top + BLOCK] @ vectors[left : left + BLOCK].T
+            if left == top:
+                cosines.fill_diagonal_(-1.0)  # itself
+            else:
+                nearest.take(cosines.T, left, top)
+            nearest.take(cosines, top, left)
+    rows, ranks = torch.nonzero(nearest.cosines >= NEAR_COSINE, as_tuple=True)
+    return sorted_pairs(torch.stack([rows, nearest.others[rows, ranks]], dim=1).cpu().numpy())
 
 
-def _nearest(unit: torch.Tensor, start: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The cosines and the numbers of the nearest pictures of each in the block that begins at `start`."""
-    block = unit[start : start + ROWS]
-    places = torch.arange(start, start + len(block), device=unit.device)
-    cosines = unit.new_zeros((len(block), 0))
-    others = places.new_zeros((len(block), 0))
-    for left in range(0, len(unit), COLUMNS):
-        table = block @ unit[left : left + COLUMNS].T  # (r, c)
-        columns = places - left
-        own = (columns >= 0) & (columns < table.shape[1])
-        table[own.nonzero()[:, 0], columns[own]] = -1.0  # itself
-        found, at = table.topk(min(NEAREST, table.shape[1]), dim=1)
-        cosines, others = torch.cat([cosines, found], dim=1), torch.cat([others, at + left], dim=1)
-        cosines, best = cosines.topk(min(NEAREST, cosines.shape[1]), dim=1)
-        others = others.gather(1, best)
-    return cosines, others
+class _Nearest:
+    """The nearest pictures of each among those that were seen.
+
+    Args:
+        pictures: How many.
+        device: What computes.
+    """
+
+    def __init__(self, pictures: int, device: torch.device) -> None:
+        self.cosines = torch.full((pictures, NEAREST), -1.0, device=device)
+        self.others = torch.zeros((pictures, NEAREST), dtype=torch.int64, device=device)
+
+    def take(self, cosines: torch.Tensor, top: int, left: int) -> None:
+        """See a block of the table of cosines, which begins at that row and column."""
+        rows = slice(top, top + len(cosines))
+        found, at = cosines.topk(min(NEAREST, cosines.shape[1]), dim=1)
+        known = torch.cat([self.cosines[rows], found], dim=1)
+        others = torch.cat([self.others[rows], at + left], dim=1)
+        self.cosines[rows], best = known.topk(NEAREST, dim=1)
+        self.others[rows] = others.gather(1, best)
