@@ -273,6 +273,48 @@ def test_a_trial_that_five_coordinators_died_with_fails_and_the_sixth_goes_on(de
     assert desk.states() == [TrialState.FAILED]
 
 
+def test_a_trial_that_waited_behind_the_one_that_coordinators_died_with_is_not_suspected(desk: Desk) -> None:
+    first, second = desk.ask(2)
+    dispatcher, _ = desk.dispatcher(does_well)
+    dispatcher.dispatch([first])
+    dispatcher.dispatch([second])
+    for _ in range(4):
+        desk.dispatcher(does_well)[0].take_over(was_stopped=False)
+    last, executor = desk.dispatcher(does_well)
+    last.take_over(was_stopped=False)
+    assert [[row.trial for row in job.rows] for job in executor.jobs] == [[1]]
+    listen(last)
+    assert desk.states() == [TrialState.FAILED, TrialState.COMPLETED]
+    assert {reason for _, reason in desk.attempts(1)} == {FailureReason.STOPPED, None}
+
+
+def test_trials_that_were_asked_for_together_and_never_dispatched_share_a_job(desk: Desk) -> None:
+    desk.dispatcher(does_well)  # which the run was killed with
+    desk.ask(2)
+    desk.ask(1)
+    dispatcher, executor = desk.dispatcher(does_well)
+    dispatcher.take_over(was_stopped=False)
+    assert [[row.trial for row in job.rows] for job in executor.jobs] == [[0, 1], [2]]
+
+
+def test_results_that_come_together_are_written_down_with_the_end_of_their_job(desk: Desk) -> None:
+    told: list[int] = []
+
+    def one_event_a_poll(job: Job) -> list[WorkerEvent]:
+        return [result(job, job.rows[0])]
+
+    dispatcher, executor = desk.dispatcher(one_event_a_poll)
+    dispatcher.dispatch(desk.ask(2))
+    dispatcher.hear(0.0)
+    told.append(len(desk.store.events("s", ["told"])))
+    (job,) = executor.jobs
+    executor.worker = lambda _: [result(job, job.rows[1]), JobEnded(job=job.id)]
+    executor.submit(job)
+    dispatcher.hear(0.0)
+    told.append(len(desk.store.events("s", ["told"])))
+    assert told == [0, 2]
+
+
 def test_a_user_who_stops_a_study_again_and_again_does_not_fail_its_trial(desk: Desk) -> None:
     desk.dispatcher(does_well)[0].dispatch(desk.ask(1))
     for _ in range(8):

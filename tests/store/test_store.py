@@ -258,11 +258,33 @@ def test_a_fault_in_a_batch_leaves_none_of_it(store: Store, make_trials: MakeTri
     assert store.predictions("celebs") == {}
 
 
+def test_what_is_written_together_is_kept_or_undone_together(store: Store, make_trials: MakeTrials) -> None:
+    def broken_off() -> None:
+        with store.together():
+            store.add_trials("celebs", make_trials(2))
+            store.add_event("celebs", "asked", {"trials": [0, 1]})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken_off()
+    assert not store.has_trials("celebs")
+    assert store.events("celebs") == []
+    with store.together():
+        store.add_trials("celebs", make_trials(2))
+        store.start_attempts("celebs", "j1", [(0, 1)])
+        assert [trial.state for trial in store.trials("celebs")] == [TrialState.RUNNING, TrialState.WAITING]
+    assert len(store.open_attempts("celebs")) == 1
+
+
 def test_events_keep_their_order_and_can_be_picked_by_kind(store: Store) -> None:
     told = [store.add_event("celebs", kind, {"n": n}) for n, kind in enumerate(["asked", "told", "asked"])]
     assert [event.seq for event in told] == [1, 2, 3]
     assert store.events("celebs") == told
     assert [event.data["n"] for event in store.events("celebs", {"asked"})] == [0, 2]
+    more = store.add_events("celebs", "told", [{"n": 3}, {"n": 4}])
+    assert store.events("celebs", {"told"})[1:] == more
+    assert [event.seq for event in more] == [4, 5]
+    assert store.add_events("celebs", "told", []) == []
 
 
 def test_a_file_is_replaced_by_its_newer_version(store: Store) -> None:
