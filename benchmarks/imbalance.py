@@ -55,6 +55,7 @@ unfrozen = 0
 PLAIN = ("study.metric=accuracy", "search.imbalance=none")
 # Student's t, two-sided 95 %, by degrees of freedom
 T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+T_95 |= {10: 2.228, 11: 2.201, 12: 2.179, 13: 2.160, 14: 2.145, 15: 2.131, 16: 2.120, 17: 2.110, 18: 2.101, 19: 2.093}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

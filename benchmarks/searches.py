@@ -32,7 +32,16 @@ class Silent:
         """What a person must not miss."""
 
 
-def search(config: StudyConfig, *, host: PluginHost, store: Store, folder: Path, cache: Path, plugin: Path) -> None:
+def search(
+    config: StudyConfig,
+    *,
+    host: PluginHost,
+    store: Store,
+    folder: Path,
+    cache: Path,
+    plugin: Path,
+    executor: type[InlineExecutor] = InlineExecutor,
+) -> None:
     """Run one study to its end.
 
     Args:
@@ -42,10 +51,11 @@ def search(config: StudyConfig, *, host: PluginHost, store: Store, folder: Path,
         folder: Of the run.
         cache: May be shared with searches that run beside this one.
         plugin: File of the plugin that brings its pictures.
+        executor: What its jobs go through.
     """
 
     def inline(contexts: Sequence[WorkerContext]) -> InlineExecutor:
-        return InlineExecutor(bench(contexts), results=folder / "results")
+        return executor(bench(contexts), results=folder / "results")
 
     run_study(
         config,

@@ -1,0 +1,118 @@
+"""Rounds: contenders one after another, with a control loop before and after; their raw numbers; ratios of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from peers_processes import Timed
+from peers_rows import Contender
+
+DRIFT = 0.2  # of the control loop, from which on a round is repeated
+OURS = "tlsearch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One round of a row.
+
+    Args:
+        row: Its name.
+        times: By contender, in the order in which they ran.
+        control: The control loop's seconds before and after.
+        commit: Of the code that was measured.
+        date: UTC, ISO 8601.
+    """
+
+    row: str
+    times: Mapping[str, Timed]
+    control: tuple[float, float]
+    commit: str
+    date: str
+
+    @property
+    def steady(self) -> bool:
+        """Whether the machine was equally fast at both ends."""
+        return max(self.control) <= (1 + DRIFT) * min(self.control)
+
+    def ratio(self, who: str) -> float:
+        """How often tlsearch fits into another's time."""
+        return self.times[who].seconds / self.times[OURS].seconds
+
+
+def order(contenders: Mapping[str, Contender], number: int) -> list[str]:
+    """Who runs when: every second round in the opposite order."""
+    return list(contenders) if number % 2 == 0 else list(reversed(contenders))
+
+
+def counted(rounds: Sequence[Round]) -> list[Round]:
+    """The steady ones, where there are any."""
+    return [one for one in rounds if one.steady] or list(rounds)
+
+
+def middle(rounds: Sequence[Round], who: str) -> float:
+    """The median ratio over the rounds that count."""
+    return float(median(one.ratio(who) for one in counted(rounds)))
+
+
+def too_slow(rounds: Sequence[Round], recorded: Mapping[str, float]) -> list[str]:
+    """Why a change may not land: what is true in two of three rounds, in words.
+
+    Args:
+        rounds: Of a quick look.
+        recorded: The ratios in the committed results, by contender; none where there are none yet.
+    """
+    least = {who: ratio / 2 for who, ratio in recorded.items() if who in rounds[0].times}
+    least["B2"] = max(1.0, least.get("B2", 0.0))
+    found = []
+    for who, bound in least.items():
+        ratios = [one.ratio(who) for one in rounds]
+        if sum(ratio < bound for ratio in ratios) * 3 >= len(ratios) * 2:
+            shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+            found.append(f"{who} / tlsearch is under {bound:.2f} in two of three rounds: {shown}")
+    return found
+
+
+def load(file: Path) -> dict[str, Any]:
+    """The raw numbers of a machine; empty where nothing was measured."""
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+
+
+def rounds_in(raw: Mapping[str, Any], row: str) -> list[Round]:
+    """The rounds of a row that were measured before."""
+    return [
+        Round(
+            row=row,
+            times={
+                who: Timed(**{**one, "curve": [(t, s) for t, s in one["curve"]]}) for who, one in each["times"].items()
+            },
+            control=(each["control"][0], each["control"][1]),
+            commit=each["commit"],
+            date=each["date"],
+        )
+        for each in raw.get("rounds", [])
+        if each["row"] == row
+    ]
+
+
+def save(file: Path, raw: Mapping[str, Any]) -> None:
+    """Write the raw numbers, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".part")
+    unfinished.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(file)
+
+
+def as_json(one: Round) -> dict[str, Any]:
+    """A round as its raw numbers: seconds to the millisecond, scores to four digits."""
+    return _rounded(asdict(one))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, Mapping):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
