@@ -109,6 +109,7 @@ def test_it_knows_what_the_store_holds(store: Store, journal: Journal) -> None:
     assert [ledger.next_attempt(trial.number) for trial in ledger.trials] == [2] * (2 * ROWS)
     read_again = Ledger(store, "s", journal)
     assert read_again.trials == ledger.trials
+    read_again.end_attempts([(7, 1), (8, 1), (9, 1)], FailureReason.INTERRUPTED, "the coordinator went away")
     assert [[record.number for record in left] for left in read_again.left_together()] == [[7, 8, 9]]
 
 
