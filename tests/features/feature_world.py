@@ -30,17 +30,22 @@ def open_engine(folder: Path) -> Engine:
     return Engine(cache=cache, prefixes=folder / "prefixes", device=torch.device("cpu"), threads=1)
 
 
-def open_provider(store: PixelStore, engine: Engine, **changes: Any) -> FeatureProvider:
-    """The small network's provider over the development pictures; what is told of them, or of it, may be changed."""
-    pictures = Pictures(
+def pictures_of(store: PixelStore) -> Pictures:
+    """The development pictures: one full batch of PyTorch's, and a part of one."""
+    return Pictures(
         store=store,
-        indices=tuple(range(DEVELOPMENT)),  # one full batch, and a part of one
-        preprocessing=changes.get("preprocessing", RULES),
+        indices=tuple(range(DEVELOPMENT)),
+        preprocessing=RULES,
         image_px=32,
         seed=SEED,
         views=3,
         threads=2,
     )
+
+
+def open_provider(store: PixelStore, engine: Engine, **changes: Any) -> FeatureProvider:
+    """The small network's provider over the development pictures; what is told of them, or of it, may be changed."""
+    pictures = replace(pictures_of(store), preprocessing=changes.get("preprocessing", RULES))
     of_pictures = {key: changes.pop(key) for key in ("indices", "image_px", "seed") if key in changes}
     values: dict[str, Any] = {
         "loaded": None,

@@ -13,6 +13,7 @@ from engine_world import RULES, SEED, choice, context_of, draw_store, recipe
 from feature_world import MakeProvider, small
 
 from tlsearch.data.pixels import PixelStore
+from tlsearch.features.passes import BATCH, EAGER
 from tlsearch.features.provider import PIXELS, Engine, FeatureProvider
 from tlsearch.host import PluginHost
 from tlsearch.plugin_sources import LoadedPlugin, PluginSource
@@ -90,6 +91,18 @@ def test_a_new_rule_for_pixels_is_a_miss(
 ) -> None:
     assert hits(make_provider()) == [False]
     monkeypatch.setattr(f"tlsearch.features.pictures.{rule}", "new")
+    assert hits(make_provider()) == [False]
+
+
+def test_a_new_rule_for_passes_is_a_miss(make_provider: MakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hits(make_provider()) == [False]
+    monkeypatch.setattr("tlsearch.features.provider.PASS_RULE", "new")
+    assert hits(make_provider()) == [False]
+
+
+def test_another_size_of_batches_is_a_miss(make_provider: MakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hits(make_provider()) == [False]
+    monkeypatch.setitem(BATCH, EAGER, 16)
     assert hits(make_provider()) == [False]
 
 

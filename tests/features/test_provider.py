@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from engine_world import DEVELOPMENT, RULES, SEED
-from feature_world import MakeProvider, small
+from feature_world import MakeProvider, pictures_of, small
 
 from tlsearch.data.pixels import PixelStore
 from tlsearch.data.views import make_view
@@ -149,3 +149,30 @@ def test_only_what_is_missing_of_a_pass_is_written_again(make_provider: MakeProv
 def test_a_cut_that_was_not_announced_is_our_own_mistake(make_provider: MakeProvider) -> None:
     with pytest.raises(KeyError, match="cut 1"):
         make_provider().views(1, "none")
+
+
+def test_other_pictures_are_computed_as_those_of_the_cache_are_and_not_kept(
+    make_provider: MakeProvider, engine: Engine, drawn: PixelStore
+) -> None:
+    provider = make_provider()
+    cached = {output: provider.views(output, "none")[0] for output in (2, POOLED)}
+    before = sorted(engine.cache.folder.iterdir())
+    for output, values in cached.items():
+        again = list(make_provider().uncached(output, pictures_of(drawn)))
+        assert np.concatenate(again).tobytes() == values.tobytes()
+    assert sorted(engine.cache.folder.iterdir()) == before
+
+
+def test_large_features_are_left_in_their_file(make_provider: MakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    (small_ones,) = make_provider().views(POOLED, "none")
+    monkeypatch.setattr("tlsearch.features.provider.COPIED_BYTES", small_ones.nbytes)
+    provider = make_provider()
+    first, second = provider.views(POOLED, "flip")
+    assert [isinstance(array, np.memmap) for array in (first, second)] == [False, True]
+    assert first.tobytes() == small_ones.tobytes()
+
+
+def test_a_sample_is_spread_over_all_pictures(drawn: PixelStore) -> None:
+    pictures = pictures_of(drawn)
+    assert np.array_equal(pictures.sample(3), made_views(drawn, "none", 0)[[0, 22, 44]])
+    assert np.array_equal(pictures.sample(1000), made_views(drawn, "none", 0))

@@ -26,6 +26,7 @@ from tlsearch.stats import tempered, wilson
 from tlsearch.training.recipe import Recipe
 from tlsearch.work import JobKind, RowResult, WorkerContext
 from tlsearch.workbench.bench import StudyBench
+from tlsearch.workbench.final import CLOSE, spread
 
 TUNED = recipe(2, head="mlp", head_params={"hidden": 16}, augment="flip")
 RECIPES = {
@@ -66,21 +67,55 @@ def test_the_saved_model_gives_the_saved_answers_from_pixels(
             assert saved["index"].tolist() == list(indices)
             expected = np.exp(saved["log_probs"])
         answers = load(folder)(squares(drawn, indices, model.preprocessing))
-        assert np.abs(answers - expected).max() <= 1e-6
-    assert result.extras["cached_difference"] <= 1e-5, "and the cache said the same while it was trained"
+        assert np.abs(answers - expected).max() <= CLOSE
+    assert result.extras["cached_difference"] <= CLOSE, "and the cache said the same while it was trained"
+
+
+def falsify(context: WorkerContext) -> None:
+    """Give every cached feature another value, and its entry the checksum of that: to a reader it is sound."""
+    for meta in Path(context.cache).glob("features/*.json"):
+        told = json.loads(meta.read_text())
+        values = np.fromfile(meta.with_suffix(".bin"), dtype=told["dtype"]) + 0.5
+        values.tofile(meta.with_suffix(".bin"))
+        header = json.dumps([told["shape"], told["dtype"]]).encode()
+        told["checksum"] = hashlib.blake2b(values.tobytes() + header, digest_size=16).hexdigest()
+        meta.write_text(json.dumps(told))
+
+
+def test_where_the_cache_says_something_else_all_answers_are_from_pixels(
+    context: WorkerContext, drawn: PixelStore
+) -> None:
+    do(StudyBench(context), job(row(recipe())))  # fills the cache
+    falsify(context)
+    result = fit_final(context, recipe())
+    assert result.extras["cached_difference"] > 1e-3
+    folder = Path(result.extras["folder"])
+    for part, indices in (("development", context.development), ("holdout", context.holdout)):
+        with np.load(folder / f"{part}.npz") as saved:
+            assert np.abs(load(folder)(squares(drawn, indices)) - np.exp(saved["log_probs"])).max() <= CLOSE
+
+
+@pytest.mark.parametrize("count", [1, 6, 40, 1000])
+def test_the_pictures_that_are_checked_are_of_all_classes_and_from_both_ends(count: int) -> None:
+    labels = np.array([0] * 50 + [2] * 3 + [1] * 40)
+    places = spread(labels, count)
+    assert set(labels[places].tolist()) == {0, 1, 2}
+    assert {0, len(labels) - 1} <= set(places.tolist())
+    assert np.array_equal(places, np.unique(places))
+    assert len(places) >= min(count, 27)
 
 
 def test_a_temperature_is_in_the_saved_model_and_in_its_saved_answers(
     context: WorkerContext, drawn: PixelStore
 ) -> None:
-    plain, warm = (fit_final(context, recipe(), temperature=t) for t in (1.0, 2.5))
+    plain, warm = (fit_final(context, recipe(start="random"), temperature=t) for t in (1.0, 2.5))
     folders = [Path(result.extras["folder"]) for result in (plain, warm)]
     for part, indices in (("development", context.development), ("holdout", context.holdout)):
         one, other = (np.load(folder / f"{part}.npz")["log_probs"] for folder in folders)
-        np.testing.assert_allclose(other, tempered(one, 2.5), atol=1e-5)
+        np.testing.assert_allclose(other, tempered(one, 2.5), atol=5e-4)
         assert np.abs(np.exp(other) - np.exp(one)).max() > 0.05
-        assert np.abs(load(folders[1])(squares(drawn, indices)) - np.exp(other)).max() <= 1e-6
-    assert warm.extras["cached_difference"] <= 1e-5, "both sides of the comparison are at the temperature"
+        assert np.abs(load(folders[1])(squares(drawn, indices)) - np.exp(other)).max() <= CLOSE
+    assert warm.extras["cached_difference"] <= CLOSE, "both sides of the comparison are at the temperature"
 
 
 def test_a_model_of_another_temperature_is_another_model_beside_the_first(context: WorkerContext) -> None:

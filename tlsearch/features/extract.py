@@ -123,7 +123,10 @@ def _same(values: list[NDArray[np.float32]], reference: list[NDArray[np.float32]
     return all(agrees(ours, theirs) for ours, theirs in zip(values, reference, strict=True))
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
+    """What went wrong at first: exporters wrap it in pages of advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
