@@ -1,6 +1,7 @@
-"""Text that came from outside: compared with known names, made safe for a terminal, turned into a path."""
+"""Text that came from outside: compared with known names, made safe for a terminal, turned into a path or TOML."""
 
 import hashlib
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -29,7 +30,14 @@ def safe(text: str, *, keep_lines: bool = False) -> str:
         text: Anything: a file's name, a class, a plugin's error.
         keep_lines: Whether line feeds stay; else a text is one line.
     """
+    if text.isascii() and text.isprintable():
+        return text  # as most is: a page has a million characters
     return "".join(char if _harmless(char, keep_lines=keep_lines) else _escape(char) for char in text)
+
+
+def toml_text(text: str) -> str:
+    """A text as TOML writes it; JSON's escapes are TOML's, but for the delete character."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def slug(name: str) -> str:

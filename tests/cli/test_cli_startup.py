@@ -14,6 +14,7 @@ from tlsearch.hookspecs import hookimpl
 from tlsearch.params import Params
 from tlsearch.records import StudyRecord
 from tlsearch.store.store import Store
+from written_study import WrittenStudy
 
 FRAMEWORKS = ("torch", "torchvision", "keras", "tensorflow", "onnx", "onnxruntime")
 LIBRARIES = (*FRAMEWORKS, "optuna", "sqlalchemy", "numpy", "sklearn", "PIL")
@@ -79,7 +80,15 @@ def test_plugins_are_listed_without_a_framework(tmp_path: Path) -> None:
     assert loaded_by("from tlsearch.cli import main; main(['plugins', 'list'])", FRAMEWORKS, tmp_path) == []
 
 
-def test_a_report_loads_neither_a_framework_nor_optuna(tmp_path: Path) -> None:
+def test_a_report_in_a_terminal_loads_what_it_counts_and_draws_with_alone(tmp_path: Path) -> None:
+    WrittenStudy(name="mine", trials=12, images=30, classes=3).write(tmp_path / "runs" / "mine")
+    heavy = (*FRAMEWORKS, "optuna", "sqlalchemy", "sklearn", "scipy", "PIL", "plotly", "jinja2", "pluggy", "filelock")
+    for more in ([], ["--json"]):
+        code = f"from tlsearch.cli import main; assert main({['report', 'mine', *more]}) == 0"
+        assert loaded_by(code, heavy, tmp_path) == []
+
+
+def test_a_study_without_a_completed_trial_is_told_without_a_framework(tmp_path: Path) -> None:
     run = tmp_path / "runs" / "mine"
     run.mkdir(parents=True)
     with Store.open(f"sqlite:///{run / 'study.db'}") as store:

@@ -28,8 +28,7 @@ from tlsearch.runner.survey import survey
 from tlsearch.runner.warming import warm_up_of
 from tlsearch.store.reading import StoreReader
 from tlsearch.study import StudyConfig, check_study, config_from_json, load_study
-from tlsearch.study.text import toml_text
-from tlsearch.text import safe
+from tlsearch.text import safe, toml_text
 from tlsearch.work import Progress, WorkerContext
 
 CHECK_FAILED = 5  # the exit code of a check that did not pass

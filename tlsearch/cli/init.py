@@ -18,8 +18,7 @@ from tlsearch.host import PluginHost
 from tlsearch.paths import RUNS, cache_root
 from tlsearch.specs import Dataset
 from tlsearch.study import DEFAULT_BACKBONES, DataTable, StudyConfig, check_study
-from tlsearch.study.text import toml_text
-from tlsearch.text import safe, slug
+from tlsearch.text import safe, slug, toml_text
 
 CLASSES_SHOWN = 12
 

@@ -28,7 +28,7 @@ from tlsearch.report.terminal import render
 from tlsearch.runner import Outcome, Places, run_study
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig, load_study
-from tlsearch.study.text import toml_text
+from tlsearch.text import toml_text
 from tlsearch.work import WorkerContext
 
 OUT_OF_TIME = "the search ended when its time was used up; a larger study.budget.time continues it"

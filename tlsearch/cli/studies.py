@@ -53,7 +53,7 @@ def find_study(study: str | None, store: str | None = None) -> StoredStudy:
             raise UnknownNameError(f"study '{shown}' has no run in {folder}{_close(shown)}", hint="see ls runs")
         url = f"sqlite:///{folder / DATABASE}"
     with StoreReader.open(url) as opened:
-        known = [record.name for record in opened.studies()]
+        known = opened.names()
     if not known:
         raise UnknownNameError(f"{folder or 'the store'} holds no study: its run ended before it began", hint=RUN_IT)
     name = name or known[-1]

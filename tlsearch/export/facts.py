@@ -125,4 +125,4 @@ def nothing_completed(name: str, trials: list[TrialRecord]) -> NothingCompletedE
 
 
 def _known(store: StudyReader) -> str:
-    return ", ".join(record.name for record in store.studies()) or "none"
+    return ", ".join(store.names()) or "none"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from tlsearch.stats.floors import admitted, floors_of, shortfalls, violation
 COMPETITORS = 200  # the best of thousands decide; the rest never win a bootstrap sample
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """All that is known of a study.
 
@@ -46,7 +47,7 @@ class Evidence:
         """The resolved metric."""
         return str(self.study.context["metric"])
 
-    @property
+    @cached_property
     def labels(self) -> NDArray[np.int64]:
         """Of the development pictures, in order."""
         return np.asarray(self.study.context["labels"], dtype=np.int64)
@@ -88,6 +89,10 @@ class Evidence:
 
     def admitted(self) -> list[TrialRecord]:
         """Searched trials that may be named best: all, or where the study has floors those that keep them."""
+        return list(self._admitted)
+
+    @cached_property
+    def _admitted(self) -> Sequence[TrialRecord]:  # floors look at every trial's predictions
         floors = floors_of(self.study.config.get("constraints", {}), self.study.context["classes"])
         known = [trial for trial in self.searched() if trial.number in self.predictions]
         if not floors or not known:

@@ -104,7 +104,7 @@ def cache(evidence: Evidence) -> CacheSummary | None:
         misses=sum(int(data["misses"]) for data in told),
         pictures=sum(int(data["images"]) for data in told),
         seconds=sum(float(data["seconds"]) for data in told),
-        pictures_without=sum(_passes(evidence, trial) for trial in evidence.trials),
+        pictures_without=_passes(evidence),
     )
 
 
@@ -156,14 +156,19 @@ def _mistakes(evidence: Evidence, trial: int) -> tuple[Mistake, ...]:
     )
 
 
-def _passes(evidence: Evidence, trial: TrialRecord) -> int:
-    """Pictures that a plain loop would send through the frozen part: each epoch's training part, then the rest."""
-    if not trial.fold_scores or (trial.facts is not None and trial.facts.cut == "input"):
-        return 0
+def _passes(evidence: Evidence) -> int:
+    """Pictures that plain loops would send through frozen parts: each epoch's training part, then the rest."""
     n, folds = evidence.labels.size, int(evidence.study.context.get("folds", 1))
     held_out = n / (folds if folds > 1 else PARTS_OF_ONE_FOLD)
-    epochs = sum(int(phase["epochs"]) for phase in trial.recipe["phases"])
-    return round(len(trial.fold_scores) * (epochs * (n - held_out) + held_out))
+    return sum(
+        round(len(trial.fold_scores) * (_epochs(trial) * (n - held_out) + held_out))
+        for trial in evidence.trials
+        if trial.facts is None or trial.facts.cut != "input"
+    )
+
+
+def _epochs(trial: TrialRecord) -> int:
+    return sum(int(phase["epochs"]) for phase in trial.recipe["phases"])
 
 
 def _largest_first(shares: Mapping[str, float]) -> tuple[tuple[str, float], ...]:

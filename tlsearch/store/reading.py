@@ -63,6 +63,10 @@ class StudyReader(ABC):
         found = self._reading(lambda select: select("SELECT * FROM studies ORDER BY id"))
         return [rows.study_record(row) for row in found]
 
+    def names(self) -> list[str]:
+        """The names of all studies, oldest first."""
+        return [row["name"] for row in self._reading(lambda select: select("SELECT name FROM studies ORDER BY id"))]
+
     def has_trials(self, study: str) -> bool:
         """Whether a study of that name has begun: until then everything about it may change."""
         one = "SELECT 1 FROM trials WHERE study = (SELECT id FROM studies WHERE name = ?) LIMIT 1"

@@ -1,7 +1,6 @@
 """The words of a study file before they mean anything: TOML, and `--set KEY=VALUE` on top of it."""
 
 import datetime
-import json
 import re
 import tomllib
 from collections.abc import Container, Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 from tlsearch.errors import Fault, StudyFileError
 from tlsearch.study.tables import DataTable
-from tlsearch.text import did_you_mean
+from tlsearch.text import did_you_mean, toml_text
 
 MAX_BYTES = 1_000_000  # a study file is written by hand; anything larger is another file
 _INIT = "tlsearch init PHOTOS writes a study file"
@@ -78,11 +77,6 @@ def quoted(overrides: Sequence[str], keys: Container[str]) -> list[str]:
         bare = key.strip() in keys and isinstance(_value(value.strip()), int | float)
         found.append(f"{key}={toml_text(value.strip())}" if bare else override)
     return found
-
-
-def toml_text(text: str) -> str:
-    """A text as TOML writes it; JSON's escapes are TOML's, but for the delete character."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _refusal(path: Path, message: str, *, place: str = "", hint: str | None = None) -> StudyFileError:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from tlsearch.records import Json
-from tlsearch.study.text import toml_text
+from tlsearch.text import toml_text
 
 ALIASES = {"time_s": "time", "trial_timeout_s": "trial_timeout", "grace_s": "grace"}  # as a study file writes them
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
