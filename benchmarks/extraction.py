@@ -141,8 +141,9 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         relative, largest = (max(both[place] for both in row.differences.values()) for place in (0, 1))
         lines.append(
-            f"| {row.backbone} | {row.pictures} | {median(row.eager):.0f}/s | {median(row.ours):.0f}/s | {row.ratio:.2f} | {TARGET:.0f} "
-            f"| {STRETCH:.0f} | {row.first:.1f} s | {row.runtime} | {relative:.1e} | {largest:.1e} |"
+            f"| {row.backbone} | {row.pictures} | {median(row.eager):.0f}/s | {median(row.ours):.0f}/s "
+            f"| {row.ratio:.2f} | {TARGET:.0f} | {STRETCH:.0f} | {row.first:.1f} s | {row.runtime} "
+            f"| {relative:.1e} | {largest:.1e} |"
         )
     return "\n".join(lines)
 

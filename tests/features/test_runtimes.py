@@ -4,6 +4,7 @@ import itertools
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from tlsearch.features.checks import agrees, check_independent
 from tlsearch.features.exporting import export_prefix, read_exported
 from tlsearch.features.extract import choose_pass
 from tlsearch.features.passes import eager_pass, onnx_pass
-from tlsearch.model import Prefix
+from tlsearch.host import PluginHost
+from tlsearch.hubs import Hubs
+from tlsearch.model import LoadedBackbone, Prefix, build_backbone
+from tlsearch.weights import resolve_weights
 from tlsearch.workbench.parts import Parts
 
 CPU = torch.device("cpu")
@@ -72,12 +76,19 @@ def differences(ours: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
     return float(np.linalg.norm(d) / np.linalg.norm(reference)), float(np.abs(d).max() / np.abs(reference).max())
 
 
-@pytest.mark.parametrize("name", ["small", "mobilenet_v2", "mobilenet_v2_keras"])
+def pretrained(folder: Path) -> LoadedBackbone:
+    """EfficientNet-Lite0 with the weights that come with the installation: its statistics are those of photographs."""
+    spec = PluginHost.load().backbone("efficientnet_lite0")
+    weights = resolve_weights(spec, "imagenet", cache_dir=folder, seed=0, hubs=Hubs(offline=True))
+    return build_backbone(spec, params={}, image_px=32, variant=weights.variant, weights=weights.path, seed=0)
+
+
+@pytest.mark.parametrize("name", ["small", "efficientnet_lite0", "mobilenet_v2", "mobilenet_v2_keras"])
 def test_onnx_runtime_agrees_with_pytorch_at_every_cut_whatever_the_batch(
-    name: str, mobilenets: Parts, pixels: np.ndarray
+    name: str, mobilenets: Parts, pixels: np.ndarray, tmp_path: Path
 ) -> None:
-    loaded = small() if name == "small" else mobilenets.loaded(recipe(backbone=name))
-    backbone = loaded.backbone
+    own = {"small": small, "efficientnet_lite0": partial(pretrained, tmp_path)}
+    backbone = (own[name]() if name in own else mobilenets.loaded(recipe(backbone=name))).backbone
     cuts = range(1, len(backbone.stages) + 1)
     prefix = Prefix(RULES, backbone, tuple(cuts), pooled=True)
     eager = eager_pass(prefix, CPU)
