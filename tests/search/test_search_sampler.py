@@ -116,7 +116,8 @@ def test_what_lies_outside_the_space_is_not_told() -> None:
 
 
 def test_a_baseline_inside_the_space_is_told() -> None:
-    table = {"name": "ours", "backbone": "small", "epochs": 7, "batch_size": 16, "weight_decay": 1e-4}
+    table = {"name": "ours", "backbone": "small", "start": "probe"}
+    table |= {"epochs": 7, "batch_size": 16, "weight_decay": 1e-4}
     study = config(search={**SET, "epochs": {"low": 1, "high": 40}}, baselines=[{**table, "learning_rate": 0.01}])
     space = space_of(study, BACKBONES[:1])
 

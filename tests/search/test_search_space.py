@@ -92,13 +92,17 @@ def test_a_recipe_says_all_that_was_chosen() -> None:
     assert (recipe.schedule, recipe.clip_norm, recipe.optimizer) == ("cosine", 1.0, "adamw")
 
 
-def test_a_head_on_a_frozen_backbone_starts_from_random_weights() -> None:
+def test_only_a_head_with_hidden_layers_on_a_frozen_backbone_starts_from_random_weights() -> None:
     space = space_of(config())
 
-    frozen = [space.recipe(p) for p in draws(space) if p["unfrozen"] == 0]
+    found = {(r.head, r.fine_tunes, r.start) for r in map(space.recipe, draws(space))}
 
-    assert frozen
-    assert all(recipe.start == "random" and not recipe.fine_tunes for recipe in frozen)
+    assert found == {
+        ("linear", False, "probe"),
+        ("linear", True, "probe"),
+        ("mlp", False, "random"),
+        ("mlp", True, "probe"),
+    }
 
 
 def test_values_of_a_recipe_are_found_again() -> None:

@@ -15,7 +15,7 @@ from tlsearch.search.ranges import build_dimensions
 from tlsearch.space import ParamValue
 from tlsearch.specs import BackboneSpec, HeadSpec
 from tlsearch.study import Imbalance, StudyConfig
-from tlsearch.training.recipe import Phase, Recipe
+from tlsearch.training.recipe import Phase, Recipe, start_of
 
 # What the rows of one job may vary; the second set names a head's own parameters.
 ROW_VARIES = frozenset({"epochs", "weight_decay", "label_smoothing", "imbalance"})
@@ -143,7 +143,7 @@ class SearchSpace:
             weight_decay=values["weight_decay"],
             label_smoothing=values["label_smoothing"],
             imbalance=values["imbalance"],
-            start="probe" if unfrozen else "random",
+            start=start_of(values["head"], fine_tunes=bool(unfrozen)),
         )
 
     def params_of(self, recipe: Recipe) -> dict[str, ParamValue] | None:
@@ -155,7 +155,7 @@ class SearchSpace:
         if len(recipe.phases) != 1 or recipe.freeze_until is not None or recipe.preprocessing:
             return None
         phase = recipe.phases[0]
-        if recipe.optimizer != "adamw" or recipe.start != ("probe" if recipe.fine_tunes else "random"):
+        if recipe.optimizer != "adamw" or recipe.start != start_of(recipe.head, fine_tunes=recipe.fine_tunes):
             return None
         said: dict[str, Any] = {
             "backbone": recipe.backbone,

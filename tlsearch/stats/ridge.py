@@ -52,6 +52,19 @@ class LeftOut:
         return np.asarray(self.wanted - residual)
 
     @property
+    def departures(self) -> Floats:
+        """`(n, C)`: the scores without the intercepts of the fits that gave them.
+
+        A fit without a picture has a lower intercept for its class: among the scores themselves, under a strong
+        penalty, that alone would tell the classes apart.
+        """
+        total, n = self.wanted.sum(axis=0), len(self.wanted)
+        intercepts = np.empty_like(self.wanted)
+        for rows in self.groups:
+            intercepts[rows] = (total - self.wanted[rows].sum(axis=0)) / (n - len(rows))
+        return np.asarray(self.scores - intercepts)
+
+    @property
     def loss(self) -> float:
         """Mean squared distance from the labels."""
         return float(np.mean((self.wanted - self.scores) ** 2))

@@ -15,6 +15,8 @@ from tlsearch.training.stacked import (
     Answers,
     FoldEpochDone,
     StackedRow,
+    StartHead,
+    as_built,
     fit_stacked,
     folds_in_step,
     see_the_same,
@@ -37,12 +39,14 @@ class HeadRow:
         head: Builds it with its initial weights.
         dropout_seed: Decides dropout.
         on_epoch: `(fold, epoch, mean loss, seconds)`.
+        start: Puts into the head what it begins from on a fold, where that is something else.
     """
 
     recipe: Recipe
     head: Callable[[], nn.Sequential]
     dropout_seed: int
     on_epoch: FoldEpochDone
+    start: StartHead = as_built
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,13 +167,15 @@ def _side_by_side(rows: Sequence[HeadRow], material: Material, folds: Sequence[F
 
 
 def _stacked(row: HeadRow) -> StackedRow:
-    return StackedRow(recipe=row.recipe, head=row.head(), on_epoch=row.on_epoch)
+    return StackedRow(recipe=row.recipe, head=row.head(), start=row.start, on_epoch=row.on_epoch)
 
 
 def _alone(row: HeadRow, material: Material, fold: Fold) -> NDArray[np.float32]:
+    head = row.head()
+    row.start(head, fold)
     with fitted(
         row.recipe,
-        row.head(),
+        head,
         material,
         fold,
         dropout_seed=row.dropout_seed,

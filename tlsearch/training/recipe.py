@@ -12,6 +12,7 @@ Optimizer = Literal["adamw", "sgd", "rmsprop"]
 Start = Literal["probe", "random"]
 Imbalance = Literal["none", "class_weights", "balanced_sampling", "logit_adjustment"]
 
+LINEAR = "linear"  # the head of one layer, whose probe has a closed form
 PROBE_EPOCHS = 10
 PROBE_BATCH = 32
 PROBE_WEIGHT_DECAY = 1e-4
@@ -54,7 +55,9 @@ class Recipe:
             "balanced_sampling": an epoch draws all classes alike; "logit_adjustment": the log prior is added to the
             logits in training (Menon et al. 2021, arXiv:2007.07314). The answers of all three are those of a world
             in which the classes are equally frequent.
-        start: "probe": fine-tuning starts from the probe's head; "random": from random weights.
+        start: "random": from random weights; "probe": from the head that fits the features of the frozen backbone. Of a
+            linear head that is the closed form; any other is trained for ten epochs where stages are fine-tuned after
+            it, and begins from random weights where it is trained alone.
         schedule: "cosine" with a short warm-up, or "constant" as published recipes have it.
         clip_norm: Largest gradient norm; None does not clip.
         preprocessing: Overrides of the weights source's, to show what a recipe's choice costs.
@@ -99,6 +102,11 @@ class Recipe:
     def digest(self) -> str:
         """sha256 of the recipe: equal digests mean an equal proposal."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+
+def start_of(head: str, *, fine_tunes: bool) -> Start:
+    """What the search lets a head begin from; study files may say otherwise in a baseline."""
+    return "probe" if fine_tunes or head == LINEAR else "random"
 
 
 def probe_recipe(recipe: Recipe, rates: FloatRange) -> Recipe:

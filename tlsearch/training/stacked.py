@@ -26,7 +26,12 @@ from tlsearch.training.stacked_objective import StackedObjective
 
 Indices = NDArray[np.int64]
 FoldEpochDone = Callable[[Fold, int, float, float], None]  # fold, epoch, mean training loss, seconds
+StartHead = Callable[[nn.Sequential, Fold], None]
 Answers = list[NDArray[np.float32]]  # of each fold's validation images, log-probabilities (n, C)
+
+
+def as_built(head: nn.Sequential, fold: Fold) -> None:
+    """Begins from the weights that a head has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +40,15 @@ class StackedRow:
 
     Args:
         recipe: With every stage frozen.
-        head: With its initial weights, the same for every fold; holds what was learned on the last fold in the end.
+        head: With its initial weights; holds what was learned on the last fold in the end.
         on_epoch: Told of each fold after each epoch.
+        start: Puts into the head what it begins from on a fold, where that is something else.
     """
 
     recipe: Recipe
     head: nn.Sequential
     on_epoch: FoldEpochDone
+    start: StartHead = as_built
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +140,10 @@ class _Stack:
         self._first = 0  # the number of a phase's first epoch
         self._training = list(range(len(rows)))  # places, in the order in which they lie in the stack
         self._head = StackedHead([row.head for row in rows], len(folds), dropout_seed=dropout_seed)
+        for place, row in enumerate(rows):
+            for number, fold in enumerate(folds):
+                row.start(row.head, fold)
+                self._head.copy_from(row.head, number, place)
         objectives = [[objective_of(row.recipe, material, fold) for row in rows] for fold in folds]
         self._objective = StackedObjective.of(objectives, material.classes, material.device)
 

@@ -85,6 +85,13 @@ class StackedHead:
         for tensor, stacked in zip(own, [*self.parameters, *self._buffers], strict=True):
             tensor.copy_(stacked[fold, row])
 
+    @torch.no_grad()
+    def copy_from(self, head: nn.Sequential, fold: int, row: int) -> None:
+        """Let one row on one fold go on from the weights and statistics of a head of the same structure."""
+        own = [*head.parameters(), *head.buffers()]
+        for tensor, stacked in zip(own, [*self.parameters, *self._buffers], strict=True):
+            stacked[fold, row] = tensor
+
     def keep(self, rows: torch.Tensor) -> None:
         """Go on with these rows alone, `(rows,)` indices in a fixed order."""
         for tensor in [*self.parameters, *self._buffers]:

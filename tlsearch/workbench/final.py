@@ -23,12 +23,13 @@ from tlsearch.final_files import ANSWERS, DESCRIPTION, SEALED, WEIGHTS
 from tlsearch.model import Network
 from tlsearch.records import Json, TrialState
 from tlsearch.stats import tempered
-from tlsearch.training.fit import Fitted, fitted, set_head_state
+from tlsearch.training.fit import Fitted, fitted
 from tlsearch.training.loop import Fold
 from tlsearch.training.order import derive
 from tlsearch.work import Job, Row, RowResult
 from tlsearch.workbench.parts import ALL_DATA, Parts
 from tlsearch.workbench.scoring import OnEpoch, epoch_record
+from tlsearch.workbench.starting import begin
 
 FORMAT = 1
 CHECKED = 256  # pictures, or all where there are fewer, that the network itself answers from their pixels
@@ -59,8 +60,7 @@ def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
     material = parts.material(row.recipe)
     fold = parts.fold(job.repeat, ALL_DATA)
     head = parts.head(row.recipe, derive(parts.context.seed, "init", row.seed_key, "final"))
-    if row.recipe.fine_tunes and row.recipe.start == "probe":
-        set_head_state(head, parts.probe(row.recipe, material, fold)[0].state)
+    begin(parts, head, row.recipe, material, fold)
 
     def told(_: Fitted, epoch: int, loss: float, seconds: float) -> None:
         on_epoch(epoch_record(row, fold, epoch, loss, seconds))

@@ -24,6 +24,8 @@ from tlsearch.host import PluginHost
 from tlsearch.model import LoadedBackbone, Network, build_backbone, build_head, measure_facts
 from tlsearch.records import ModelFacts
 from tlsearch.specs import HeadSpec, Preprocessing
+from tlsearch.stats.closed_form import closed_form
+from tlsearch.stats.directions import Classifier
 from tlsearch.training.fit import Material, fitted, head_state
 from tlsearch.training.loop import Fold, Inputs
 from tlsearch.training.order import derive
@@ -72,6 +74,7 @@ class Parts:
         self._backbones: dict[str, LoadedBackbone] = {}
         self._providers: dict[str, FeatureProvider] = {}
         self._probes: dict[str, Probe] = {}
+        self._closed_forms: dict[str, Classifier] = {}
         self._facts: dict[str, ModelFacts] = {}
 
     def head_spec(self, recipe: Recipe) -> HeadSpec:
@@ -222,6 +225,24 @@ class Parts:
             state = head_state(head)
         self._probes[key] = Probe(state=state, seconds=time.monotonic() - began)
         return self._probes[key], True
+
+    def closed_form(self, recipe: Recipe, fold: Fold) -> tuple[Classifier, float]:
+        """The closed-form probe of a recipe's backbone on a fold's training images, and the seconds it took now."""
+        key = _key(recipe.backbone, recipe.backbone_params, recipe.preprocessing, fold.repeat, fold.fold)
+        if key in self._closed_forms:
+            return self._closed_forms[key], 0.0
+        began = time.monotonic()
+        (plain,) = self.provider(recipe).views(POOLED, "none")
+        labels, groups = self.true_labels()[fold.train], self.groups()[fold.train].tolist()
+        features = np.asarray(plain[fold.train], dtype=np.float32)
+        found = closed_form(features, labels, len(self.context.classes), groups=groups)
+        self._closed_forms[key] = found
+        return found, time.monotonic() - began
+
+    def keep_closed_form(self, recipe: Recipe, fold: Fold, found: Classifier) -> None:
+        """Keep what `closed_form` would find, where it is known already."""
+        key = _key(recipe.backbone, recipe.backbone_params, recipe.preprocessing, fold.repeat, fold.fold)
+        self._closed_forms[key] = found
 
     def facts(self, recipe: Recipe, head: nn.Sequential, frozen: int) -> ModelFacts:
         """What a recipe's network costs, with so many stages frozen."""

@@ -8,12 +8,9 @@ import numpy as np
 from tlsearch.features.provider import POOLED, FeatureProvider
 from tlsearch.records import TrialState
 from tlsearch.stats.probing import probe_folds, probe_scores
-from tlsearch.stats.thinning import thinned
 from tlsearch.work import Job, RowResult
 from tlsearch.workbench.parts import Parts
 from tlsearch.workbench.scoring import Emit, shown
-
-PROBED = 10_000  # pictures at most; in double precision their features take 100 MB
 
 
 def prepare(parts: Parts, job: Job, emit: Emit) -> RowResult:
@@ -43,13 +40,14 @@ def prepare(parts: Parts, job: Job, emit: Emit) -> RowResult:
 
 
 def _probe_scores(parts: Parts, job: Job, provider: FeatureProvider) -> dict[str, float]:
-    rows = thinned(parts.true_labels(), PROBED)
+    """The score of each probe; what heads may begin from is kept."""
     (plain,) = provider.views(POOLED, "none")
-    labels, folds = parts.true_labels()[rows], np.array(parts.context.folds[job.repeat])[rows]
-    groups = parts.groups()[rows]
-    features = np.asarray(plain[rows], dtype=np.float32)
-    answers = probe_folds(features, labels, len(parts.context.classes), folds, groups=groups.tolist())
-    return probe_scores(answers, labels, folds, metric=parts.context.metric)
+    features = np.asarray(plain, dtype=np.float32)  # mapped values stay where they are
+    labels, folds = parts.true_labels(), parts.context.folds[job.repeat]
+    probes = probe_folds(features, labels, len(parts.context.classes), folds, groups=parts.groups().tolist())
+    for fold, start in zip(parts.folds(job.repeat), probes.starts, strict=True):
+        parts.keep_closed_form(job.rows[0].recipe, fold, start)
+    return probe_scores(probes.answers, labels, folds, metric=parts.context.metric)
 
 
 def _told(provider: FeatureProvider) -> dict[str, Any]:

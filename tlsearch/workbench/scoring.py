@@ -14,12 +14,13 @@ from tlsearch.errors import StoreError
 from tlsearch.freezing import frozen_stages
 from tlsearch.records import EpochRecord, FailureReason, ModelFacts, TrialState
 from tlsearch.stats import score
-from tlsearch.training.fit import Fitted, Material, fitted, set_head_state
+from tlsearch.training.fit import Fitted, Material, fitted
 from tlsearch.training.heads import HeadOutcome, HeadRow, fit_heads
 from tlsearch.training.loop import Fold, NonFiniteError, PrunedError, is_device_lost, is_out_of_memory
 from tlsearch.training.order import derive
 from tlsearch.work import Job, Progress, Row, RowResult
 from tlsearch.workbench.parts import Parts
+from tlsearch.workbench.starting import begin
 
 OnEpoch = Callable[[EpochRecord], None]
 Emit = Callable[[EpochRecord | RowResult | Progress], None]
@@ -71,8 +72,9 @@ class Scorer:
 
     def score_heads(self, rows: tuple[Row, ...]) -> list[RowResult]:
         """Score rows that train heads alone; they share all but what a job's rows may vary."""
-        heads = [self._head_row(row) for row in rows]
-        outcomes = fit_heads(heads, self._material(rows[0]), self._folds)
+        material = self._material(rows[0])
+        heads = [self._head_row(row, material) for row in rows]
+        outcomes = fit_heads(heads, material, self._folds)
         return [self._head_result(row, outcome) for row, outcome in zip(rows, outcomes, strict=True)]
 
     def _head_result(self, row: Row, outcome: HeadOutcome) -> RowResult:
@@ -145,16 +147,16 @@ class Scorer:
     def _first_head(self, row: Row, fold: Fold, material: Material) -> tuple[nn.Sequential, float]:
         """A row's head as its training begins, and the seconds that a fresh probe for it took."""
         head = self._parts.head(row.recipe, self._init_seed(row))
-        if not row.recipe.fine_tunes or row.recipe.start != "probe":
-            return head, 0.0
-        probe, fresh = self._parts.probe(row.recipe, material, fold)
-        set_head_state(head, probe.state)
-        return head, probe.seconds if fresh else 0.0
+        return head, begin(self._parts, head, row.recipe, material, fold)
 
-    def _head_row(self, row: Row) -> HeadRow:
+    def _head_row(self, row: Row, material: Material) -> HeadRow:
+        def start(head: nn.Sequential, fold: Fold) -> None:
+            begin(self._parts, head, row.recipe, material, fold)
+
         return HeadRow(
             recipe=row.recipe,
             head=lambda: self._parts.head(row.recipe, self._init_seed(row)),
+            start=start,
             dropout_seed=self._dropout_seed,
             on_epoch=lambda fold, epoch, loss, seconds: self._told(row, fold, epoch, loss, seconds),
         )
