@@ -48,27 +48,27 @@ def choose_best(setup: Setup, store: Store) -> Choice:
     context, study = setup.record.context, setup.record.name
     labels, groups, metric = context["labels"], context["groups"], context["metric"]
     seed = setup.config.study.seed
-    everyone = store.predictions(study)
     again = store.predictions(study, repeat=CONFIRMING_REPEAT)
     records = store.trials(study)
     by_number = {record.number: record for record in records}
     keeping = Keeping(setup.floors, store=store, study=setup.record)
     admitted = keeping.admitted(records)
     ranked = [r.number for r in records if r.kind in RANKED and r.state is TrialState.COMPLETED]
-    competing = [everyone[n] for n in ranked]
+    competing = (store.predictions(study, trials=[n])[n] for n in ranked)  # of 100 000 pictures each takes megabytes
     repeated = {c.trial: c.score for c in store.confirmations(study) if c.repeat == CONFIRMING_REPEAT}
     twice = {i: score for i, n in enumerate(ranked) if (score := repeated.get(n)) is not None}
     estimate = bbc_cv(competing, labels, metric, again=twice, floors=setup.floors, groups=groups, seed=seed)
     best = top_trials(admitted)
     confirmed = [record for record in best if record.number in again] or best[:1]
     top = keeping.still(confirmed, again)
-    fair = [[again.get(record.number, everyone[record.number])] for record in top]
-    before = [everyone[record.number] for record in top]
+    answers = store.predictions(study, trials=[record.number for record in top])
+    fair = [[again.get(record.number, answers[record.number])] for record in top]
+    before = [answers[record.number] for record in top]
     alike = cannot_tell_apart(fair, labels, metric, before=before, groups=groups, seed=seed)
     named = choose([_candidate(record) for record in top], alike)
     winner = by_number[named.trial]
-    calibration = _calibration(setup, everyone[winner.number])
-    reached = keeping.reached(winner.number, everyone[winner.number], again)
+    calibration = _calibration(setup, answers[winner.number])
+    reached = keeping.reached(winner.number, answers[winner.number], again)
     missed = doubt(reached)
     data = {
         "trial": winner.number,

@@ -24,7 +24,7 @@ by.
 What is left leans to the careful side: models of folds saw fewer pictures than the final one will have.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import e, hypot, sqrt
 
@@ -108,7 +108,7 @@ class SelectionEstimate:
 
 
 def bbc_cv(
-    predictions: Sequence[Predictions] | Predictions,
+    predictions: Iterable[Predictions],
     labels: ArrayLike,
     metric: str,
     *,
@@ -124,7 +124,8 @@ def bbc_cv(
     keeps a floor may be luck as well.
 
     Args:
-        predictions: `(T, n, C)` out-of-fold log-probabilities of every configuration that could have won.
+        predictions: `(T, n, C)` out-of-fold log-probabilities of every configuration that could have won; gone through
+            once.
         labels: `(n,)`.
         metric: As in `score`.
         again: Scores with other folds and seeds, by index into `predictions`, of those that were scored again.
