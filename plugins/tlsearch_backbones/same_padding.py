@@ -11,7 +11,7 @@ class SameConv2d(nn.Conv2d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """`(N, I, H, W)` to `(N, O, ceil(H / stride), ceil(W / stride))`."""
         sides = zip(x.shape[2:], self.kernel_size, self.stride, self.dilation, strict=True)
-        top_bottom, left_right = (_same_padding(*side) for side in sides)
+        top_bottom, left_right = (same_padding(*side) for side in sides)
         padded = F.pad(x, (*left_right, *top_bottom))
         y: torch.Tensor = self._conv_forward(padded, self.weight, self.bias)
         return y
@@ -28,7 +28,8 @@ def pad_like_tensorflow(network: nn.Module) -> None:
             module.padding = (0, 0)
 
 
-def _same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Zeros before and after a side of the input, so that it gives ceil(size / stride) outputs."""
     outputs = -(-size // stride)
     total = max((outputs - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
     return total // 2, total - total // 2

@@ -46,13 +46,13 @@ def build(params: Params, image_px: int, variant: str = "") -> Backbone:
         PluginError: Where the variant is neither.
     """
     from torch import nn
-    from torchvision.models import mobilenet_v2
 
+    from tlsearch_backbones.mobilenet_blocks import feature_blocks
     from tlsearch_backbones.same_padding import pad_like_tensorflow
 
     if variant not in ("", TF_SAME):
         raise PluginError(f"mobilenet_v2 has no variant '{variant}'", hint=f"it has '' and '{TF_SAME}'")
-    blocks = {f"features.{index}": block for index, block in enumerate(mobilenet_v2(weights=None).features)}
+    blocks = {f"features.{index}": block for index, block in enumerate(feature_blocks())}
     stages = tuple(slice_at(path, block) for path, block in blocks.items())
     if variant == TF_SAME:
         network = nn.Sequential(*stages)
