@@ -140,10 +140,16 @@ RECIPES = {
         augment="flip",
     ),
 }
-ON_MOBILENET = {
-    name: recipe(2, backbone=name, epochs=2, batch_size=16, augment="flip", optimizer="sgd", learning_rate=0.01)
-    for name in ("mobilenet_v2", "mobilenet_v2_keras")
-}
+ON_MOBILENET = [
+    pytest.param(name, depth, augment, id=f"{name}, {depth} unfrozen, {augment}", marks=marks)
+    for name, depth, augment, marks in (
+        ("mobilenet_v2", 1, "light", ()),
+        ("mobilenet_v2", 4, "none", ()),
+        ("mobilenet_v2_keras", 2, "flip", ()),
+        ("mobilenet_v2_keras", 1, "light", pytest.mark.full),
+        ("mobilenet_v2_keras", 4, "none", pytest.mark.full),
+    )
+]
 
 
 def check(context: WorkerContext, store: PixelStore, plan: Recipe) -> None:
@@ -171,9 +177,13 @@ def test_a_trial_from_the_cache_is_the_trial_that_a_plain_loop_trains(
     check(context, drawn, plan)
 
 
-@pytest.mark.parametrize("plan", ON_MOBILENET.values(), ids=ON_MOBILENET)
-def test_so_it_is_with_mobilenet_in_both_frameworks(drawn: PixelStore, tmp_path: Path, plan: Recipe) -> None:
-    check(context_of(drawn, tmp_path, backbones=[plan.backbone]), drawn, plan)
+@pytest.mark.parametrize(("name", "depth", "augment"), ON_MOBILENET)
+def test_so_it_is_with_mobilenet_in_both_frameworks(
+    drawn: PixelStore, tmp_path: Path, name: str, depth: int, augment: str
+) -> None:
+    short = {"epochs": 2, "batch_size": 16, "optimizer": "sgd", "learning_rate": 0.01}
+    plan = recipe(depth, backbone=name, augment=augment, **short)
+    check(context_of(drawn, tmp_path, backbones=[name]), drawn, plan)
 
 
 def test_so_it_is_with_features_from_onnx_runtime(context: WorkerContext, drawn: PixelStore) -> None:
