@@ -12,7 +12,16 @@ from engine_world import RULES, recipe
 from torch import nn
 
 from tlsearch.errors import DataError, PluginError
-from tlsearch.model import LoadedBackbone, Network, Normalise, Prefix, Probabilities, build_backbone, measure_facts
+from tlsearch.model import (
+    LoadedBackbone,
+    Network,
+    Normalise,
+    Prefix,
+    Probabilities,
+    build_backbone,
+    measure_facts,
+    measure_stages,
+)
 from tlsearch.specs import Backbone, BackboneSpec, Preprocessing
 from tlsearch.workbench.parts import Parts
 
@@ -160,7 +169,8 @@ def test_the_variant_reaches_a_build_that_asks_for_it() -> None:
 def test_facts_count_parameters_and_work_of_the_whole_and_of_the_trained_part(frozen: int) -> None:
     loaded = built()
     head = nn.Sequential(nn.Dropout(0.5), nn.Linear(16, 3)).train()
-    facts = measure_facts(Network(RULES, loaded.backbone, head), loaded, frozen=frozen, image_px=32)
+    network = Network(RULES, loaded.backbone, head)
+    facts = measure_facts(network, loaded, frozen=frozen, stages=measure_stages(network, image_px=32))
     sizes = list(pairwise(engine_nets.CHANNELS))
     parameters = [9 * i * o + 2 * o for i, o in sizes] + [16 * 3 + 3]
     macs = [9 * i * o * (16 >> index) ** 2 for index, (i, o) in enumerate(sizes)] + [16 * 3]

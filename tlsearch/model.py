@@ -183,19 +183,40 @@ def build_head(
     return spec.build(spec.params(**params), feature_dim, classes)
 
 
-def measure_facts(network: Network, loaded: LoadedBackbone, *, frozen: int, image_px: int) -> ModelFacts:
-    """Count parameters and multiply-accumulates of a network, in all and of the part that is trained."""
-    device = network.normalise.scale.device
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCosts:
+    """What a backbone costs, whatever head is on top.
+
+    Args:
+        macs: Multiply-accumulates of each stage, for one picture.
+        map_shape: Of what the last stage gives for it, `(1, …)`.
+    """
+
+    macs: tuple[int, ...]
+    map_shape: tuple[int, ...]
+
+
+def measure_stages(network: Network, image_px: int) -> StageCosts:
+    """Count what each stage of a network computes; takes as long as a few pictures."""
     macs = []
+    with torch.no_grad():
+        black = torch.zeros(1, image_px, image_px, 3, dtype=torch.uint8, device=network.normalise.scale.device)
+        x = network.normalise(black)
+        for stage in network.stages:
+            macs_of_stage, x = _counted(stage, x)
+            macs.append(macs_of_stage)
+    return StageCosts(macs=tuple(macs), map_shape=tuple(x.shape))
+
+
+def measure_facts(network: Network, loaded: LoadedBackbone, *, frozen: int, stages: StageCosts) -> ModelFacts:
+    """Count parameters and multiply-accumulates of a network, in all and of the part that is trained."""
     was_training = network.head.training
     network.head.eval()
     with torch.no_grad():
-        x = network.normalise(torch.zeros(1, image_px, image_px, 3, dtype=torch.uint8, device=device))
-        for stage in [*network.stages, nn.Sequential(network.pool, network.head)]:
-            with FlopCounterMode(display=False) as counter:
-                x = stage(x)
-            macs.append(counter.get_total_flops() // 2)
+        top = nn.Sequential(network.pool, network.head)
+        macs_of_top, _ = _counted(top, torch.zeros(stages.map_shape, device=network.normalise.scale.device))
     network.head.train(was_training)
+    macs = [*stages.macs, macs_of_top]
     counts = [sum(p.numel() for p in weights) for weights in loaded.weights]
     counts.append(sum(p.numel() for p in network.head.parameters()))
     return ModelFacts(
@@ -207,6 +228,13 @@ def measure_facts(network: Network, loaded: LoadedBackbone, *, frozen: int, imag
         macs=sum(macs),
         trained_macs=sum(macs[frozen:]),
     )
+
+
+def _counted(module: nn.Module, x: torch.Tensor) -> tuple[int, torch.Tensor]:
+    """The multiply-accumulates of a module, and what it gives."""
+    with FlopCounterMode(display=False) as counter:
+        made = module(x)
+    return counter.get_total_flops() // 2, made
 
 
 def load_final(folder: Path, host: PluginHost) -> ExportableModel:

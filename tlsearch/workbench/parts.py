@@ -21,7 +21,15 @@ from tlsearch.features.cache import FeatureCache
 from tlsearch.features.pictures import Pictures
 from tlsearch.features.provider import PIXELS, POOLED, Engine, FeatureProvider, Progress
 from tlsearch.host import PluginHost
-from tlsearch.model import LoadedBackbone, Network, build_backbone, build_head, measure_facts
+from tlsearch.model import (
+    LoadedBackbone,
+    Network,
+    StageCosts,
+    build_backbone,
+    build_head,
+    measure_facts,
+    measure_stages,
+)
 from tlsearch.records import ModelFacts
 from tlsearch.specs import HeadSpec, Preprocessing
 from tlsearch.stats.closed_form import closed_form
@@ -76,6 +84,7 @@ class Parts:
         self._probes: dict[str, Probe] = {}
         self._closed_forms: dict[str, Classifier] = {}
         self._facts: dict[str, ModelFacts] = {}
+        self._stages: dict[str, StageCosts] = {}
 
     def head_spec(self, recipe: Recipe) -> HeadSpec:
         """The spec of a recipe's head."""
@@ -248,11 +257,16 @@ class Parts:
         """What a recipe's network costs, with so many stages frozen."""
         key = _key(recipe.backbone, recipe.backbone_params, recipe.head, recipe.head_params, frozen)
         if key not in self._facts:
-            px = self.context.backbones[recipe.backbone].image_px
-            self._facts[key] = measure_facts(
-                self.network(recipe, head), self.loaded(recipe), frozen=frozen, image_px=px
-            )
+            network, stages = self.network(recipe, head), self._stage_costs(recipe, head)
+            self._facts[key] = measure_facts(network, self.loaded(recipe), frozen=frozen, stages=stages)
         return self._facts[key]
+
+    def _stage_costs(self, recipe: Recipe, head: nn.Sequential) -> StageCosts:
+        key = _key(recipe.backbone, recipe.backbone_params)
+        if key not in self._stages:
+            px = self.context.backbones[recipe.backbone].image_px
+            self._stages[key] = measure_stages(self.network(recipe, head), px)
+        return self._stages[key]
 
     def groups(self) -> NDArray[np.int64]:
         """A number for each development image, in order, equal for images that belong together."""
