@@ -39,14 +39,16 @@ def logistic_on(directions: Directions, labels: Integers, classes: int, *, group
     directions = directions.strongest(STRONGEST)
     x = directions.coordinates
     judges = _every_fifth(labels, groups)
-    fits = _path(x[~judges], labels[~judges], classes, PENALTIES)
+    fits = logistic_path(x[~judges], labels[~judges], classes, PENALTIES)
     losses = [_loss(x[judges] @ weights + bias, labels[judges]) for weights, bias in fits]
     upto = int(np.argmin(losses)) + 1
-    weights, bias = list(_path(x, labels, classes, PENALTIES[:upto]))[-1]
+    weights, bias = list(logistic_path(x, labels, classes, PENALTIES[:upto]))[-1]
     return directions.classifier(weights, bias)
 
 
-def _path(x: Floats, labels: Integers, classes: int, penalties: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
+def logistic_path(
+    x: Floats, labels: Integers, classes: int, penalties: Sequence[float]
+) -> Iterator[tuple[Floats, Floats]]:
     """For each penalty, the largest first, weights `(k, C)` and bias `(C,)`."""
     n, k = x.shape
     wanted = one_hot(labels, classes)
