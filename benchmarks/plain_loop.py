@@ -75,7 +75,12 @@ class Pictures(Dataset[Batch]):
         """One epoch in batches of a size."""
         if (size, shuffle) not in self._loaders:
             self._loaders[size, shuffle] = DataLoader(
-                self, size, shuffle=shuffle, num_workers=2, persistent_workers=True
+                self,
+                size,
+                shuffle=shuffle,
+                num_workers=2,
+                persistent_workers=True,
+                pin_memory=torch.cuda.is_available(),
             )
         return self._loaders[size, shuffle]
 
@@ -97,8 +102,8 @@ class Kept:
 
     def batches(self, size: int, *, shuffle: bool) -> Iterator[Batch]:
         """One epoch in batches of a size."""
-        order = torch.randperm(len(self)) if shuffle else torch.arange(len(self))
-        for rows in order.split(size):
+        order = (torch.randperm(len(self)) if shuffle else torch.arange(len(self))).to(self.labels.device)
+        for rows in torch.split(order, size):
             yield self.features[rows], self.labels[rows]
 
 
@@ -147,7 +152,8 @@ class Search:
     def __init__(
         self, frozen: nn.Module, suffix: nn.Module, train: Batches, validation: Batches, given: argparse.Namespace
     ) -> None:
-        self.frozen, self.suffix, self.given = frozen, suffix, given
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.frozen, self.suffix, self.given = frozen.to(self.device), suffix.to(self.device), given
         self.train, self.validation = train, validation
         self.told: list[Told] = []
         self.best: tuple[float, nn.Module] = (-1.0, suffix)
@@ -157,6 +163,7 @@ class Search:
         began = time.perf_counter()
         suffix = copy.deepcopy(self.suffix)  # in inference mode: BatchNorm stays as it was pretrained
         head, rate = self.suggest_head(trial)
+        head.to(self.device)
         groups = [{"params": list(head.parameters()), "lr": rate}]
         if trained := list(suffix.parameters()):
             suffix.requires_grad_(True)
@@ -183,7 +190,7 @@ class Search:
         seconds = []
         for _ in range(self.given.stop_after or self.given.epochs):
             began = time.perf_counter()
-            for pictures, labels in self.train.batches(size, shuffle=True):
+            for pictures, labels in self.fed(self.train, size, shuffle=True):
                 with torch.no_grad():
                     inputs = self.frozen(pictures)
                 loss = F.cross_entropy(head(suffix(inputs)), labels, label_smoothing=smoothing)
@@ -214,15 +221,22 @@ class Search:
     @torch.no_grad()
     def accuracy(self, network: nn.Module, data: Batches) -> float:
         """Share of right labels."""
-        batches = data.batches(PREDICT_BATCH, shuffle=False)
+        batches = self.fed(data, PREDICT_BATCH, shuffle=False)
         right = [network(self.frozen(pictures)).argmax(1) == labels for pictures, labels in batches]
         return float(torch.cat(right).float().mean())
+
+    def fed(self, data: Batches, size: int, *, shuffle: bool) -> Iterator[Batch]:
+        """One epoch in batches of a size, on the device."""
+        for pictures, labels in data.batches(size, shuffle=shuffle):
+            yield pictures.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
 
 
 @torch.no_grad()
 def extract(frozen: nn.Module, pictures: Pictures) -> Kept:
-    """Every picture's features, computed once."""
-    found, labels = zip(*[(frozen(x), y) for x, y in pictures.batches(PREDICT_BATCH, shuffle=False)], strict=True)
+    """Every picture's features, computed once; they stay on the device."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    batches = pictures.batches(PREDICT_BATCH, shuffle=False)
+    found, labels = zip(*[(frozen(x.to(device)), y.to(device)) for x, y in batches], strict=True)
     return Kept(torch.cat(found), torch.cat(labels))
 
 
@@ -249,6 +263,7 @@ def on_pictures(given: argparse.Namespace) -> Search:
     frozen, suffix = nn.Sequential(Stem(), *stages[:kept]), nn.Sequential(*stages[kept:])
     train, validation = (Pictures(given.folder / part) for part in ("train", "val"))
     if given.features_once:
+        frozen.to("cuda" if torch.cuda.is_available() else "cpu")
         return Search(nn.Identity(), suffix, extract(frozen, train), extract(frozen, validation), given)
     return Search(frozen, suffix, train, validation, given)
 

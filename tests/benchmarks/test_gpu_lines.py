@@ -1,0 +1,34 @@
+"""What the GPU benchmark counts and tells."""
+
+import torch
+from gpu import MANY, WALL, Extraction, dry, extraction_line, least_bytes, rate_lines, wall_lines
+from peers_processes import Timed
+from torch import nn
+
+
+def timed(seconds: float, trial_s: float) -> Timed:
+    return Timed(seconds=seconds, measured=seconds, last_trial_s=seconds, best=1.0, curve=[], trial_s=trial_s)
+
+
+def test_a_pass_reads_and_writes_both_sides_of_every_convolution_and_its_weights() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 2, bias=False), nn.ReLU(), nn.Conv2d(4, 1, 1))
+    pixels = torch.zeros(2, 3, 5, 5)
+    first, second = 2 * 4 * 4 * 4, 2 * 1 * 4 * 4
+    numbers = pixels.numel() + (pixels.numel() + first + 4 * 3 * 4) + (first + second + 4 + 1)
+    assert least_bytes(network, pixels) == 4 * numbers
+
+
+def test_trials_a_second_and_whole_commands_are_held_against_each_peer() -> None:
+    times = {"B1": timed(900.0, 4.0), "B2": timed(30.0, 0.2), "tlsearch": timed(3.0, 0.001)}
+    assert [line.measured for line in rate_lines(MANY, times)] == ["4000 times", "200 times"]
+    assert [line.measured for line in wall_lines(WALL, times)] == ["300.0 times", "10.0 times"]
+
+
+def test_extraction_is_told_as_a_share_of_its_bound() -> None:
+    assert extraction_line(Extraction(rate=30.0, bound=40.0, bandwidth=1e9)).measured == "75 %"
+
+
+def test_a_dry_run_has_everyone_that_the_comparison_has() -> None:
+    for row in (MANY, WALL):
+        assert dry(row).contenders.keys() == row.contenders.keys()
+        assert dry(row).trials < row.trials
