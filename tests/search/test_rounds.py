@@ -110,6 +110,28 @@ def test_startup_begins_with_the_backbone_of_the_best_probe() -> None:
     assert [p.recipe.backbone for p in found] == ["large", "small", "middle"] * 2
 
 
+def test_every_backbone_begins_with_what_its_probe_says_nearly_untrained() -> None:
+    study = config(search={"epochs": {"low": 3, "high": 9}})
+
+    first = first_round(study)
+
+    for name in PROBES:
+        recipe = next(p.recipe for p in first if p.recipe.backbone == name)
+        (phase,) = recipe.phases
+        assert (recipe.head, recipe.start, phase.unfrozen) == ("linear", "probe", 0)
+        assert (phase.epochs, phase.learning_rate, recipe.weight_decay) == (3, 1e-3, 1e-6)
+        assert (recipe.head_params, recipe.label_smoothing) == ({"dropout": 0.0}, 0.0)
+
+
+def test_without_a_linear_head_or_a_frozen_depth_the_first_trials_are_drawn_freely() -> None:
+    for search in ({"heads": ["mlp"]}, {"unfrozen": {"low": 1, "high": 2}}):
+        study = config(search={**search, "epochs": {"low": 3, "high": 9}})
+
+        first = first_round(study)[:3]
+
+        assert {p.recipe.phases[0].epochs for p in first} != {3}
+
+
 @pytest.mark.parametrize(("unfrozen", "depths"), [(0, {0}), ([0, 3], {0, 3}), ([2, 3], {2, 3})])
 def test_startup_keeps_to_the_depths_of_the_study(unfrozen: object, depths: set[int]) -> None:
     study = config(trials=60, search={"unfrozen": unfrozen})
