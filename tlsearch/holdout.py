@@ -3,7 +3,7 @@
 import contextlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tlsearch.errors import StoreError, TlsearchError
 from tlsearch.execution.lock import StudyLock
@@ -11,7 +11,9 @@ from tlsearch.final_files import SEALED, read_answers, read_final
 from tlsearch.records import Event, StudyRecord
 from tlsearch.stats import score, score_interval
 from tlsearch.store.reading import StudyReader
-from tlsearch.store.store import Store
+
+if TYPE_CHECKING:
+    from tlsearch.store.store import Store  # with all that writes, which who only reads does without
 
 OPENED = "holdout_opened"
 
@@ -43,7 +45,7 @@ class HoldoutScore:
     opened: str
 
 
-def open_holdout(store: Store, study: str, final_folder: Path, lock_path: Path | None) -> HoldoutScore | None:
+def open_holdout(store: "Store", study: str, final_folder: Path, lock_path: Path | None) -> HoldoutScore | None:
     """Score the sealed answers and record the opening; for a model that it was opened for, what is recorded.
 
     Args:

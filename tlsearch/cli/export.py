@@ -17,7 +17,6 @@ from tlsearch.holdout import HoldoutScore, open_holdout
 from tlsearch.host import PluginHost
 from tlsearch.report.text import Words
 from tlsearch.stats import Interval
-from tlsearch.store.store import Store
 
 if TYPE_CHECKING:
     from tlsearch.export.bundle import BundleReport
@@ -53,6 +52,8 @@ def export(
     found: StoredStudy, to: Path, *, formats: Sequence[str] | None, force: bool, plugins: Sequence[Path]
 ) -> "BundleReport":
     """Export a stored study's final model, telling on the error stream what is being done."""
+    from tlsearch.store.store import Store  # with all that writes, which no help needs
+
     progress = err()
     with Store.open(found.store) as opened:
         facts = study_facts(opened, found.name)

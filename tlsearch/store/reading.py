@@ -72,11 +72,6 @@ class StudyReader(ABC):
         one = "SELECT 1 FROM trials WHERE study = (SELECT id FROM studies WHERE name = ?) LIMIT 1"
         return bool(self._reading(lambda select: select(one, escaped(study))))
 
-    def next_number(self, study: str) -> int:
-        """The number that the next trial gets: one above the highest."""
-        highest = "SELECT coalesce(max(number), -1) AS number FROM trials WHERE study = ?"
-        return int(self._of(study, highest)[0]["number"]) + 1
-
     def trials(self, study: str) -> list[TrialRecord]:
         """All trials, by number."""
         counted = "SELECT trial, count(*) AS attempts FROM attempts WHERE study = ? GROUP BY trial"
