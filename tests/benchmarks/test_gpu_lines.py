@@ -1,9 +1,10 @@
 """What the GPU benchmark counts and tells."""
 
 import torch
+from torch import nn
+
 from gpu import MANY, WALL, Extraction, dry, extraction_line, least_bytes, rate_lines, wall_lines
 from peers_processes import Timed
-from torch import nn
 
 
 def timed(seconds: float, trial_s: float) -> Timed:
