@@ -45,6 +45,8 @@ def laid(squares: Squares, places: Places) -> Squares:
 def shrunk(squares: Squares, px: int) -> Squares:
     """Squares as means over equal blocks: `(n, px, px)`, where px divides their side."""
     step = squares.shape[1] // px
+    if step == 1:
+        return squares
     # (px, side): as a product it is ten times as fast as a mean over two axes
     block_means = np.repeat(np.eye(px, dtype=np.float32) / np.float32(step), step, axis=1)
     small: Squares = block_means @ squares @ block_means.T
