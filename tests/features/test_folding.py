@@ -100,6 +100,7 @@ def test_zero_padding_goes_into_the_convolution() -> None:
         ([CONV, ("Sub", ("m", "c"), "y")], {"m": channel()}, "Sub"),
         ([CONV, ("Div", ("m", "c"), "y")], {"m": channel()}, "Div"),
         ([CONV, ("Add", ("c", "m"), "y")], {"m": np.ones((1, 1, 1, 7))}, "Add"),
+        ([CONV, ("Add", ("c", "m"), "y")], {"m": np.ones((1, 1, 1, 1, 1))}, "Add"),
         ([CONV, ("Mul", ("c", "c"), "y")], {}, "Mul"),
         ([("Pad", ("x", "pads", "one"), "p"), ("Conv", ("p", "weights"), "y")], {**PADS, "one": np.array(1.0)}, "Pad"),
         (
@@ -108,7 +109,15 @@ def test_zero_padding_goes_into_the_convolution() -> None:
             "Pad",
         ),
     ],
-    ids=["constant minus value", "constant over value", "a column each", "its own square", "padded by one", "cropped"],
+    ids=[
+        "constant minus value",
+        "constant over value",
+        "a column each",
+        "another rank",
+        "its own square",
+        "padded by one",
+        "cropped",
+    ],
 )
 def test_what_is_no_factor_or_summand_a_channel_stays(
     nodes: list[Node], constants: dict[str, np.ndarray], left: str

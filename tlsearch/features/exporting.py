@@ -49,7 +49,7 @@ def export_prefix(prefix: Prefix, pictures: NDArray[np.uint8]) -> bytes:
                 input_names=["pixels"],
                 training=torch.onnx.TrainingMode.PRESERVE,  # BatchNorm stays: it would be folded in float32
             )
-        except Exception:
+        except Exception:  # whatever it was: what the newer one says of it is raised, with this as its context
             torch.onnx.export(
                 prefix,
                 (example,),

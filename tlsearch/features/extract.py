@@ -61,9 +61,9 @@ def choose_pass(
         return Chosen(run=eager)
     if device.type == "cuda":
         return _on_gpu(prefix, eager, pictures, device)
-    eager_s = _seconds_a_picture(eager, pictures)
     exported = read_exported(onnx_file) if onnx_file is not None else None
-    if exported is None and passes * eager_s * (1 - 1 / ONNX_GAIN) < EXPORT_SECONDS:
+    few = pictures[: len(pictures) // 4 or 1]
+    if exported is None and passes * _seconds(eager, few) / len(few) * (1 - 1 / ONNX_GAIN) < EXPORT_SECONDS:
         return Chosen(run=eager)
     try:
         onnx = onnx_pass(exported or _export(prefix, pictures, onnx_file), threads)
@@ -74,7 +74,7 @@ def choose_pass(
         return Chosen(run=eager, note=f"ONNX Runtime cannot run it: {_first_line(error)}")
     if not _same(values, eager(pictures)):
         return Chosen(run=eager, note="ONNX Runtime gave other values than PyTorch")
-    return Chosen(run=onnx if _seconds_a_picture(onnx, pictures) < eager_s else eager)
+    return Chosen(run=onnx if _seconds(onnx, pictures) < _seconds(eager, pictures) else eager)
 
 
 def open_pass(
@@ -130,12 +130,11 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _seconds_a_picture(run: Pass, pictures: NDArray[np.uint8]) -> float:
-    """The faster of two timed runs, after one to warm up."""
-    run(pictures)
+def _seconds(run: Pass, pictures: NDArray[np.uint8]) -> float:
+    """The faster of two timed runs; the first one also warms up."""
     times = []
     for _ in range(2):
         began = time.monotonic()
         run(pictures)
         times.append(time.monotonic() - began)
-    return min(times) / len(pictures)
+    return min(times)

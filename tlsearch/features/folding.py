@@ -49,17 +49,17 @@ def _affine_successors(
     conv: onnx.NodeProto, graph: onnx.GraphProto, readers: Mapping[str, int], constants: Constants
 ) -> Iterator[onnx.NodeProto]:
     """The nodes after a convolution that scale and shift its channels, in order."""
-    channels = constants[conv.input[1]].shape[0]
+    weights = constants[conv.input[1]]  # (C, I / groups, kh, kw)
     value = conv.output[0]
     while readers[value] == 1:
         node = next((node for node in graph.node if value in node.input), None)
-        if node is None or not _is_affine(node, value, channels, constants):
+        if node is None or not _is_affine(node, value, weights, constants):
             return
         yield node
         value = node.output[0]
 
 
-def _is_affine(node: onnx.NodeProto, value: str, channels: int, constants: Constants) -> bool:
+def _is_affine(node: onnx.NodeProto, value: str, weights: NDArray[np.generic], constants: Constants) -> bool:
     if node.op_type == "BatchNormalization":
         training = any(a.name == "training_mode" and a.i for a in node.attribute)
         return node.input[0] == value and not training and all(name in constants for name in node.input[1:])
@@ -68,12 +68,15 @@ def _is_affine(node: onnx.NodeProto, value: str, channels: int, constants: Const
     left, right = node.input
     constant = right if left == value else left
     ordered = node.op_type in ("Sub", "Div")  # a constant minus or over the value is not of this form
-    return constant in constants and not (ordered and constant == left) and _a_channel(constants[constant], channels)
+    return constant in constants and not (ordered and constant == left) and _a_channel(constants[constant], weights)
 
 
-def _a_channel(constant: NDArray[np.generic], channels: int) -> bool:
-    """Whether a constant has one number a channel of `(N, C, …)`, or one for all."""
-    return constant.size == 1 or (constant.size == channels and constant.ndim >= 3 and constant.shape[-3] == channels)
+def _a_channel(constant: NDArray[np.generic], weights: NDArray[np.generic]) -> bool:
+    """Whether a constant has one number a channel of the maps that weights make, or one for all."""
+    channels, rank = weights.shape[0], weights.ndim  # the maps' rank as well: (N, C, h, w)
+    if constant.size == 1:
+        return constant.ndim <= rank
+    return rank - 1 <= constant.ndim <= rank and constant.size == channels == constant.shape[1 - rank]
 
 
 def _fold(graph: onnx.GraphProto, conv: onnx.NodeProto, after: list[onnx.NodeProto], constants: Constants) -> None:
