@@ -10,7 +10,7 @@ fresh drawings are extracted once.
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 
 from imbalance import interval
 from peers_material import TORCH_WEIGHTS, part_of, square
 from peers_processes import HERE, run_tlsearch, timed
 from peers_rows import Row, row
-from plain_loop import FEATURES, Pictures, Stem, extract, load_network
+from plain_loop import FEATURES, Stem, load_network
 from tlsearch.host import PluginHost
 from tlsearch.model import load_final
 
@@ -59,16 +60,22 @@ def draw_folder(seed: int, folder: Path) -> Path:
 
 
 @torch.no_grad()
+def features_of(network: nn.Module, pictures: Iterable[tuple[NDArray[np.uint8], int]]) -> Features:
+    """Features and labels of squares."""
+    stream = iter(pictures)
+    found, labels = [], []
+    while batch := list(islice(stream, BATCH)):
+        found.append(network(torch.from_numpy(np.stack([pixels for pixels, _ in batch]))).numpy())
+        labels += [label for _, label in batch]
+    return np.concatenate(found), np.array(labels)
+
+
 def fresh_features(network: nn.Module, material: Path) -> Features:
     """Features and labels of the pictures to be tested on; extracted once."""
     kept = material / f"fresh-{FRESH}.npz"
     if not kept.exists():
-        stream = drawings(FRESH_SEED, FRESH)
-        found, labels = [], []
-        while batch := list(islice(stream, BATCH)):
-            found.append(network(torch.from_numpy(np.stack([pixels for pixels, _ in batch]))).numpy())
-            labels += [label for _, label in batch]
-        np.savez(kept, x=np.concatenate(found), y=np.array(labels))
+        x, y = features_of(network, drawings(FRESH_SEED, FRESH))
+        np.savez(kept, x=x, y=y)
     arrays = np.load(kept)
     return arrays["x"], arrays["y"]
 
@@ -77,9 +84,16 @@ def save_features(network: nn.Module, pictures: Path, test: Features, target: Pa
     """Write the features of a folder's parts, and those to be tested on, as the peers read them."""
     arrays = {"test_x": test[0], "test_y": test[1]}
     for part in ("train", "val"):
-        kept = extract(network, Pictures(pictures / part))
-        arrays |= {f"{part}_x": kept.features.numpy(), f"{part}_y": kept.labels.numpy()}
+        arrays[f"{part}_x"], arrays[f"{part}_y"] = features_of(network, in_folder(pictures / part))
     np.savez(target, **arrays)
+
+
+def in_folder(part: Path) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """The squares of a part, with their labels."""
+    names = sorted(folder.name for folder in part.iterdir())
+    for file in sorted(part.glob("*/*")):
+        with Image.open(file) as picture:
+            yield np.array(picture), names.index(file.parent.name)
 
 
 def frozen_network(material: Path) -> nn.Module:

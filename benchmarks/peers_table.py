@@ -11,6 +11,7 @@ from peers_rounds import OURS, Round, counted, middle, rounds_in
 from peers_rows import ROWS, WHO, Contender, Row
 
 NOT_WORSE, BETTER = -0.5, 0.0  # points of accuracy
+LESS_IS_BETTER = ("s", "ms", "MB", "%")  # units of other benchmarks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,18 @@ def gathered(raw: Mapping[str, Any]) -> Iterator[Line]:
     """The rows that other benchmarks measured."""
     for one in raw.get("gathered", []):
         words = {key: "" if value is None else shown(value) for key, value in one.items()}
-        yield Line(**{key: words.get(key, "") for key in ("row", "target", "stretch", "measured", "unit")})
+        known = {key: words.get(key, "") for key in ("row", "target", "stretch", "measured", "unit")}
+        yield Line(**known, reached=reached_elsewhere(one))
+
+
+def reached_elsewhere(one: Mapping[str, Any]) -> str:
+    """Which goal a row of another benchmark has reached; "" where units don't say whether more is better."""
+    unit, value, target, stretch = (one.get(key) for key in ("unit", "measured", "target", "stretch"))
+    if not isinstance(value, float | int) or not isinstance(target, float | int):
+        return ""
+    if unit in LESS_IS_BETTER:
+        return reached(-value, -target, None if stretch is None else -stretch)
+    return reached(value, target, stretch) if str(unit).startswith("times") else ""
 
 
 def shown(value: Any) -> str:
@@ -150,16 +162,21 @@ def remarks(row: Row, rounds: Sequence[Round]) -> Iterator[str]:
             ran += f", {how.epochs} of {row.epochs} epochs each" if how.epochs else ""
             told.append(f"{who} ran {ran}; the rest is multiplied")
     each = {who: median(one.times[who].trial_s for one in counted(rounds)) for who in row.contenders}
-    told.append("a trial takes " + ", ".join(f"{who} {figure(seconds)} s" for who, seconds in each.items()))
+    told.append("A trial takes " + ", ".join(f"{who} {figure(seconds)} s" for who, seconds in each.items()))
     ours = [one.times[OURS] for one in counted(rounds)]
     told.append(f"tlsearch has its last trial's result after {median(one.last_trial_s for one in ours):.1f} s")
     if any(one.pruned for one in ours):
-        told.append(f"it stopped {median(one.pruned for one in ours):g} of the trials that it ran early")
-    yield "; ".join(told)[0].upper() + "; ".join(told)[1:] + "."
+        told.append(f"It stopped {median(one.pruned for one in ours):g} of the trials that it ran early")
+    yield sentences(told)
     phases = {name: median(one.phases.get(name, 0.0) for one in ours) for name in ours[0].phases}
     yield "Of tlsearch's time: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases.items()) + "."
     commits = sorted({one.commit for one in rounds})
     yield f"Commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}; {rounds[-1].date[:10]}."
+
+
+def sentences(parts: Sequence[str]) -> str:
+    """Parts as sentences; names keep their letters."""
+    return ". ".join(parts) + "."
 
 
 def quality(measured: Sequence[Mapping[str, Any]]) -> str:
@@ -178,6 +195,6 @@ def quality(measured: Sequence[Mapping[str, Any]]) -> str:
             "## Score of what each contender hands its user",
             "What is measured stands at the top of `peers_quality.py`; B1's score is B2's.",
             "\n".join(table),
-            f"Means: {', '.join(means)}. " + "; ".join(gains)[0].upper() + "; ".join(gains)[1:] + ".",
+            f"Means: {', '.join(means)}. " + sentences(gains),
         ]
     )

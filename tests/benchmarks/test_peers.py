@@ -116,12 +116,18 @@ def test_rounds_are_the_same_after_they_were_written_and_read(tmp_path: Path) ->
 def test_the_page_holds_every_target_against_what_was_measured() -> None:
     rounds = [one_round(B1=seconds, B2=15.0, B3=450.0, tlsearch=10.0) for seconds in (180.0, 200.0, 600.0)]
     quality = [{"seed": n, "B2": 0.9, "B3": 0.8 + n / 100, "tlsearch": 0.91 + n / 1000} for n in (1, 2, 3)]
-    others = [{"row": "`--help`", "target": 0.3, "stretch": None, "measured": 0.1234, "unit": "s"}]
+    others = [
+        {"row": "`--help`", "target": 0.3, "stretch": None, "measured": 0.1234, "unit": "s"},
+        {"row": "extraction", "target": 3, "stretch": 4.0, "measured": 2.9, "unit": "times"},
+        {"row": "memory", "target": None, "measured": 900, "unit": "MB"},
+    ]
     shown = page({"rounds": [as_json(one) for one in rounds], "quality": quality, "gathered": others})
     assert "| head-only trials, drawings, against B1 | 15 | 40 | 20 | times | target |" in shown
     assert "| head-only trials, drawings, against B3 | 60 | 200 | 45 | times | no |" in shown
     assert "| score of the chosen configuration, against B2 | not worse by 0.5 points | better | +1.20 (95 %:" in shown
-    assert "| `--help` | 0.3 |  | 0.123 | s |  |" in shown
+    assert "| `--help` | 0.3 |  | 0.123 | s | target |" in shown
+    assert "| extraction | 3 | 4 | 2.9 | times | no |" in shown
+    assert "| memory |  |  | 900 | MB |  |" in shown
     assert "B1 ran 4 of 50 trials; the rest is multiplied" in shown
 
 
