@@ -23,6 +23,7 @@ import subprocess
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,12 @@ from peers_processes import time_contender
 from peers_rounds import Round, as_json, load, middle, order, rounds_in, save, too_slow
 from peers_rows import QUICK, ROWS, Row, row
 from peers_table import page, round_line
+from searches import side_by_side
 
 RESULTS = Path(__file__).parent / "results"
 QUALITY = "quality"
 QUICK_ROUNDS = 3
+SIDE_BY_SIDE = 2  # seeds of the row of quality, whose time nobody looks at
 
 
 def play(asked: Row, number: int, material: Path, *, keep_freed: bool) -> Round:
@@ -127,11 +130,13 @@ def measure(given: argparse.Namespace, file: Path, material: Path) -> None:
 
 
 def measure_quality(raw: dict[str, Any], file: Path, seeds: int, material: Path) -> None:
-    """Play the seeds that were not played yet; each is kept at once."""
+    """Play the seeds that were not played yet, two side by side; each pair is kept at once."""
     measured = raw.setdefault(QUALITY, [])
-    for seed in range(len(measured) + 1, seeds + 1):
-        measured.append({"seed": seed, **peers_quality.one_seed(seed, material), "commit": commit()})
-        print(f"quality: {measured[-1]}", flush=True)
+    peers_quality.fresh_features(material)  # by one process, for all
+    while left := range(len(measured) + 1, seeds + 1)[:SIDE_BY_SIDE]:
+        one = partial(peers_quality.one_seed, material=material)
+        found = side_by_side(one, left, workers=SIDE_BY_SIDE, said=f"quality from seed {left[0]}")
+        measured += [{"seed": seed, **scores, "commit": commit()} for seed, scores in zip(left, found, strict=True)]
         save(file, raw)
 
 

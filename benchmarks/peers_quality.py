@@ -34,6 +34,7 @@ ROW = "heads_celebs"  # whose space, trials and epochs are searched
 PICTURES, FRESH = 150, 20_000
 FRESH_SEED = 0  # of the pictures to be tested on; study seeds begin at 1
 BATCH = 64
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # heads are small, and seeds run side by side
 PEERS = {"B2": "plain_loop.py", "B3": "keras_tuner_loop.py"}
 Features = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -70,11 +71,11 @@ def features_of(network: nn.Module, pictures: Iterable[tuple[NDArray[np.uint8], 
     return np.concatenate(found), np.array(labels)
 
 
-def fresh_features(network: nn.Module, material: Path) -> Features:
+def fresh_features(material: Path) -> Features:
     """Features and labels of the pictures to be tested on; extracted once."""
     kept = material / f"fresh-{FRESH}.npz"
     if not kept.exists():
-        x, y = features_of(network, drawings(FRESH_SEED, FRESH))
+        x, y = features_of(frozen_network(material), drawings(FRESH_SEED, FRESH))
         np.savez(kept, x=x, y=y)
     arrays = np.load(kept)
     return arrays["x"], arrays["y"]
@@ -105,7 +106,7 @@ def peer_on_features(who: str, features: Path, asked: Row, *, seed: int) -> dict
     """What B2 or B3 tells of its search on features."""
     shape = ["--trials", str(asked.trials), "--epochs", str(asked.epochs), "--seed", str(seed), "--heads", *asked.heads]
     command = [sys.executable, str(HERE / PEERS[who]), "--features", str(features), *shape]
-    return dict(json.loads(timed(command, features.parent, {}).printed))
+    return dict(json.loads(timed(command, features.parent, ONE_THREAD).printed))
 
 
 def keras_scores(asked: Row, material: Path) -> list[float]:
@@ -128,8 +129,7 @@ def final_accuracy(run: Path, test: Features) -> float:
 
 def one_seed(seed: int, material: Path) -> dict[str, float]:
     """All contenders on one seed's pictures: their accuracy on the fresh ones."""
-    network, asked = frozen_network(material), row(ROW)
-    test = fresh_features(network, material)
+    network, asked, test = frozen_network(material), row(ROW), fresh_features(material)
     with tempfile.TemporaryDirectory(prefix="tlsearch-quality-") as scratch:
         folder = Path(scratch)
         pictures = draw_folder(seed, folder)
