@@ -1,13 +1,24 @@
 """What happened, as plain frozen values: what the store keeps, reports read and observers are told."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import Field, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from tlsearch.space import ParamValue
 
 Json = Any  # what json.loads returns; the shape is told beside each use
+
+
+class Dataclass(Protocol):
+    """Any value of a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+def fields_of(value: Dataclass) -> dict[str, Any]:
+    """The fields of a value by name, as they are: `dataclasses.asdict` would copy all that is in them."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 class TrialState(StrEnum):

@@ -4,13 +4,13 @@ import base64
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tlsearch.records import EpochRecord, FailureReason, ModelFacts, TrialState
+from tlsearch.records import EpochRecord, FailureReason, ModelFacts, TrialState, fields_of
 from tlsearch.work import JobKind, Progress, RowResult
 
 ZLIB_LEVEL = 1  # log-probabilities are close to noise: higher levels cost time and save nothing
@@ -36,10 +36,12 @@ def unpack_array(data: bytes, shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 def result_to_json(result: RowResult) -> dict[str, Any]:
     """A plain dictionary that `result_from_json` reads back; its log-probabilities are base64 text."""
-    data = asdict(replace(result, log_probs=None))
+    data = fields_of(result)
     if result.log_probs is not None:
         packed = base64.b64encode(pack_array(result.log_probs)).decode("ascii")
         data["log_probs"] = {"shape": list(result.log_probs.shape), "data": packed}
+    if result.facts is not None:
+        data["facts"] = fields_of(result.facts)
     return data
 
 
@@ -66,7 +68,7 @@ def event_to_json(event: EpochRecord | RowResult | Progress) -> dict[str, Any]:
     """A worker's event as `{"event": its kind, "data": …}`."""
     if isinstance(event, RowResult):
         return {"event": "result", "data": result_to_json(event)}
-    return {"event": "epoch" if isinstance(event, EpochRecord) else "progress", "data": asdict(event)}
+    return {"event": "epoch" if isinstance(event, EpochRecord) else "progress", "data": fields_of(event)}
 
 
 def event_from_json(message: Mapping[str, Any]) -> EpochRecord | RowResult | Progress:

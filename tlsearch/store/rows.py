@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from tlsearch.records import (
     TrialKind,
     TrialRecord,
     TrialState,
+    fields_of,
 )
 from tlsearch.work import RowResult
 
@@ -39,9 +39,9 @@ def study_record(row: Row) -> StudyRecord:
 
 def trial_row(trial: TrialRecord) -> Row:
     """A row of `trials`, without its study; the number of attempts is counted, not stored."""
-    row = asdict(trial)
+    row = fields_of(trial)
     del row["attempts"]
-    return row
+    return {**row, "facts": None if trial.facts is None else fields_of(trial.facts)}
 
 
 def trial_record(row: Row, attempts: int) -> TrialRecord:
@@ -68,7 +68,7 @@ def ended_trial(result: RowResult) -> Row:
         "rung_score": result.rung_score,
         "reason": result.reason,
         "detail": result.detail,
-        "facts": None if result.facts is None else asdict(result.facts),
+        "facts": None if result.facts is None else fields_of(result.facts),
         "seconds": result.seconds,
         "probe_seconds": result.probe_seconds,
     }
@@ -81,7 +81,7 @@ def attempt_record(row: Row) -> AttemptRecord:
 
 def epoch_row(epoch: EpochRecord) -> Row:
     """A row of `epochs`, without its study."""
-    return {**asdict(epoch), "train_loss": None if math.isnan(epoch.train_loss) else epoch.train_loss}
+    return {**fields_of(epoch), "train_loss": None if math.isnan(epoch.train_loss) else epoch.train_loss}
 
 
 def epoch_record(row: Row) -> EpochRecord:
