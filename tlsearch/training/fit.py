@@ -187,7 +187,7 @@ def _forward(material: Material, head: nn.Sequential, cut: int, frozen: int) -> 
             for stage in suffix:
                 x = stage(x)
             if x.ndim == 4 and x.requires_grad and material.channels_last:
-                x.register_hook(_channels_last)
+                x.register_hook(_channels_last)  # type: ignore[no-untyped-call]  # torch gives it no types
             logits: torch.Tensor = head(backbone.pool(x) if material.pools else x)
         return logits
 
