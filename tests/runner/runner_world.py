@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tlsearch.execution.executor import WarmUp
 from tlsearch.execution.inline import InlineExecutor
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
@@ -110,7 +111,12 @@ class World:
     def host(self) -> PluginHost:
         return PluginHost.load(files=self.plugins)
 
-    def run(self, *overrides: str, make_executor: MakeExecutor | None = None) -> Outcome:
+    def run(
+        self,
+        *overrides: str,
+        make_executor: MakeExecutor | None = None,
+        warm_up: Callable[[WarmUp], None] | None = None,
+    ) -> Outcome:
         self.watch = Watch()
         with self.store() as store:
             return run_study(
@@ -121,6 +127,7 @@ class World:
                 hubs=Hubs(offline=True),
                 observer=self.watch,
                 make_executor=make_executor or self.inline,
+                warm_up=warm_up,
             )
 
     def inline(self, contexts: Sequence[WorkerContext]) -> InlineExecutor:

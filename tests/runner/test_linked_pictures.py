@@ -10,6 +10,7 @@ from near_world import cropped, drawn_scene, mirrored, recompressed
 from runner_world import MakeWorld, World, draw_photos, write_study
 
 from tlsearch.errors import StudyChangedError
+from tlsearch.execution.executor import WarmUp
 from tlsearch.execution.inline import InlineExecutor
 from tlsearch.records import StudyRecord
 from tlsearch.work import WorkerContext
@@ -98,11 +99,14 @@ def test_pictures_are_compared_once_for_all_studies_and_networks_do_not_move_the
 
 
 def test_a_begun_study_stays_with_its_links_and_starts_no_worker_for_them(world: World, tmp_path: Path) -> None:
-    world.run(ONE_TRIAL)
+    warmed: list[WarmUp] = []
+    world.run(ONE_TRIAL, warm_up=warmed.append)
+    assert len(warmed) == 1, "a new study will need its workers"
     world.cache = tmp_path / "another cache"
     again = Counted(world)
-    assert world.run(ONE_TRIAL, make_executor=again).was_complete
+    assert world.run(ONE_TRIAL, make_executor=again, warm_up=warmed.append).was_complete
     assert again.studies == []
+    assert len(warmed) == 1, "one that has begun may turn out complete"
 
 
 def test_a_study_that_began_before_pictures_were_compared_goes_on_with_its_split(world: World) -> None:
