@@ -43,7 +43,7 @@ def drawings(seed: int, count: int) -> Iterator[tuple[NDArray[np.uint8], int]]:
     """So many drawings of celebs_demo's endless stream, as squares of the network's size, with their labels."""
     spec = PluginHost.load().dataset("celebs_demo")
     with tempfile.TemporaryDirectory(prefix="tlsearch-drawn-") as scratch:
-        fresh = spec.load(spec.options(pictures=5), Path(scratch)).fresh
+        fresh = spec.load(spec.options.model_validate({"pictures": 5}), Path(scratch)).fresh
     assert fresh is not None, "celebs_demo never ends"
     for pixels, label in islice(fresh(seed), count):
         yield np.array(square(np.asarray(pixels))), label
@@ -83,7 +83,7 @@ def fresh_features(material: Path) -> Features:
 
 def save_features(network: nn.Module, pictures: Path, test: Features, target: Path) -> None:
     """Write the features of a folder's parts, and those to be tested on, as the peers read them."""
-    arrays = {"test_x": test[0], "test_y": test[1]}
+    arrays: dict[str, Any] = {"test_x": test[0], "test_y": test[1]}
     for part in ("train", "val"):
         arrays[f"{part}_x"], arrays[f"{part}_y"] = features_of(network, in_folder(pictures / part))
     np.savez(target, **arrays)

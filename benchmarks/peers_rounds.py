@@ -44,7 +44,7 @@ class Round:
 
 def order(contenders: Mapping[str, Contender], number: int) -> list[str]:
     """Who runs when: every second round in the opposite order."""
-    return list(contenders) if number % 2 == 0 else list(reversed(contenders))
+    return list(contenders) if number % 2 == 0 else list(contenders)[::-1]
 
 
 def counted(rounds: Sequence[Round]) -> list[Round]:
@@ -107,7 +107,8 @@ def save(file: Path, raw: Mapping[str, Any]) -> None:
 
 def as_json(one: Round) -> dict[str, Any]:
     """A round as its raw numbers: seconds to the millisecond, scores to four digits."""
-    return _rounded(asdict(one))
+    rounded: dict[str, Any] = _rounded(asdict(one))
+    return rounded
 
 
 def _rounded(value: Any) -> Any:
