@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tlsearch import Backbone, BackboneSpec, Choice, FloatRange, HeadSpec, IntRange, Params
 from tlsearch.records import FailureReason, TrialKind, TrialRecord, TrialState
 from tlsearch.search import Proposal, SearchSpace, SpaceExhausted, next_round
+from tlsearch.search.jobs import Known
 from tlsearch.study import Imbalance, StudyConfig
 from tlsearch.training.recipe import Recipe
 
@@ -152,12 +153,13 @@ def play(
     space: Callable[[], SearchSpace],
     kept: Callable[[TrialRecord], TrialRecord] = lambda record: record,
     room: int = 100,
+    known: Known | None = None,
 ) -> tuple[list[TrialRecord], list[list[Proposal]], SpaceExhausted | None]:
     """Run a study with one worker: its records, its rounds, and why it ended before the budget, if it did."""
     history: list[TrialRecord] = []
     rounds: list[list[Proposal]] = []
     while True:
-        found = next_round(space(), history, config=study, probe_scores=dict(PROBES), room=room)
+        found = next_round(space(), history, config=study, probe_scores=dict(PROBES), room=room, known=known)
         if isinstance(found, SpaceExhausted):
             return history, rounds, found
         if not found:

@@ -20,6 +20,7 @@ from search_world import (
 
 from tlsearch.records import TrialKind, TrialRecord, TrialState
 from tlsearch.search import Proposal, SpaceExhausted, next_round
+from tlsearch.search.jobs import Known
 from tlsearch.study import StudyConfig
 
 TWO = {**SET, "head": {"linear": {"learning_rate": [0.01, 0.001], "dropout": 0.0}}}
@@ -30,7 +31,7 @@ def test_a_study_rebuilt_from_its_records_at_every_step_is_the_same(sampler: str
     study = config(trials=40, search={"sampler": sampler, "augment": ["none", "flip"]})
     space = space_of(study)
 
-    through, _, _ = play(study, space=lambda: space)
+    through, _, _ = play(study, space=lambda: space, known=Known())
     rebuilt, _, _ = play(study, space=lambda: space_of(study), kept=through_json)
 
     assert [r.params for r in through] == [r.params for r in rebuilt]
@@ -169,6 +170,29 @@ def test_a_search_round_is_one_job_of_a_tenth_of_the_budget_or_what_fits(room: i
     searched = [found for found in rounds if found[0].kind is TrialKind.SEARCH]
     assert {len(found) for found in searched[:-1]} == {rows}
     assert all(len({proposal.group for proposal in found}) == 1 for found in searched)
+
+
+@pytest.mark.parametrize(
+    ("search", "rows"),
+    [
+        ({"heads": ["linear"], "batch_size": [16, 32]}, 45),  # a tenth of the budget
+        ({"heads": ["linear", "mlp"], "batch_size": [16, 32, 64]}, 12),  # with the layers of the mlp 18 in all
+        ({"heads": ["linear"], "batch_size": {"low": 16, "high": 64}}, 8),
+    ],
+)
+def test_jobs_are_smaller_where_there_is_more_that_their_rows_share(search: dict[str, object], rows: int) -> None:
+    study = config(trials=450, search={**search, "unfrozen": 0})
+    space = space_of(study, BACKBONES[:1])
+    startup = next_round(space, [], config=study, probe_scores=PROBES, room=450)
+    assert isinstance(startup, list)
+    history = [ended(record_of(number, proposal)) for number, proposal in enumerate(startup)]
+
+    found = next_round(space, history, config=study, probe_scores=PROBES, room=450)
+
+    assert isinstance(found, list)
+    assert len(found) == rows
+    assert {proposal.kind for proposal in found} == {TrialKind.SEARCH}
+    assert len({proposal.group for proposal in found}) == 1
 
 
 @pytest.mark.parametrize("workers", [1, 3])

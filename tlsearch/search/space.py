@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from optuna.trial import Trial
 from tlsearch.records import Json
 from tlsearch.search.dimensions import Dimension
 from tlsearch.search.ranges import build_dimensions
-from tlsearch.space import ParamValue
+from tlsearch.space import FloatRange, ParamValue
 from tlsearch.specs import BackboneSpec, HeadSpec
 from tlsearch.study import Imbalance, StudyConfig
 from tlsearch.training.recipe import Phase, Recipe, start_of
@@ -107,13 +108,12 @@ class SearchSpace:
         epoch and a step. Rows may differ in learning rate, weight decay, dropout, smoothing, hidden size, epochs, and
         in what they do about classes of unequal size: each row has its own loss and its own order.
         """
-        shared = {}
-        for dimension in self._counting(params):
-            in_head = dimension.when is not None and dimension.when.on == "head"
-            own = dimension.name.partition(".")[2] if in_head else dimension.name
-            if not dimension.fixed and own not in (ROW_VARIES_IN_HEAD if in_head else ROW_VARIES):
-                shared[dimension.name] = params[dimension.name]
-        return shared
+        return {d.name: params[d.name] for d in self._counting(params) if _is_shared(d)}
+
+    def most_shared_parts(self) -> float:
+        """How many shared parts there can be, at most, of trials that train heads alone; infinite with a fraction."""
+        shared = [d for d in self.dimensions if _is_shared(d) and "unfrozen" not in (d.name, d.when and d.when.on)]
+        return math.prod(math.inf if isinstance(d.range, FloatRange) else len(d.values()) for d in shared)
 
     def job_of(self, params: Mapping[str, ParamValue], recipe: Recipe) -> tuple[object, ...]:
         """Equal for trials that may be rows of one job; those that fine-tune have a job of their own."""
@@ -206,3 +206,10 @@ class SearchSpace:
             for d in self.dimensions
             if d.when is not None and d.when.on == owner and d.name in values
         }
+
+
+def _is_shared(dimension: Dimension) -> bool:
+    """Whether all rows of a job must have one value of it, of several."""
+    in_head = dimension.when is not None and dimension.when.on == "head"
+    own = dimension.name.partition(".")[2] if in_head else dimension.name
+    return not dimension.fixed and own not in (ROW_VARIES_IN_HEAD if in_head else ROW_VARIES)
