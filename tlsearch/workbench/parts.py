@@ -32,8 +32,9 @@ from tlsearch.model import (
 )
 from tlsearch.records import ModelFacts
 from tlsearch.specs import HeadSpec, Preprocessing
-from tlsearch.stats.closed_form import closed_form
+from tlsearch.stats.closed_form import MOST, closed_form
 from tlsearch.stats.directions import Classifier
+from tlsearch.stats.thinning import thinned
 from tlsearch.training.fit import Material, fitted, head_state
 from tlsearch.training.loop import Fold, Inputs
 from tlsearch.training.order import derive
@@ -242,8 +243,9 @@ class Parts:
             return self._closed_forms[key], 0.0
         began = time.monotonic()
         (plain,) = self.provider(recipe).views(POOLED, "none")
-        labels, groups = self.true_labels()[fold.train], self.groups()[fold.train].tolist()
-        features = np.asarray(plain[fold.train], dtype=np.float32)
+        rows = fold.train[thinned(self.true_labels()[fold.train], MOST)]  # no others are read
+        labels, groups = self.true_labels()[rows], self.groups()[rows].tolist()
+        features = np.asarray(plain[rows], dtype=np.float32)
         found = closed_form(features, labels, len(self.context.classes), groups=groups)
         self._closed_forms[key] = found
         return found, time.monotonic() - began
