@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # publishes no types
+from threadpoolctl import threadpool_limits
 
 from tlsearch.data.alignment import (
     Places,
