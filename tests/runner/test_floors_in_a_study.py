@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from runner_world import STUDY, MakeWorld, World, draw_photos, write_study
 
 from tlsearch.errors import StudyChangedError, StudyFileError
@@ -64,12 +65,18 @@ def test_only_what_keeps_a_floor_is_confirmed_and_named(make_world: MakeWorld, p
 
 
 def test_where_no_trial_keeps_the_floors_the_nearest_is_named_and_it_is_said(
-    make_world: MakeWorld, plain: World
+    tmp_path: Path, shared_cache: Path
 ) -> None:
-    missed = {number: sum(1 - recall for recall in each) for number, each in recalls(plain).items()}
-    assert min(missed.values()) > 0
-    world = make_world()
+    photos = draw_photos(tmp_path / "photos")
+    for name, other in (("blue", "red"), ("green", "blue"), ("red", "green")):  # which no answer can get all right
+        rng = np.random.default_rng(len(name))
+        mean = np.asarray(Image.open(photos / other / "01.png")).mean(axis=(0, 1))
+        noise = rng.integers(-120, 120, size=(40, 40, 3)) + mean
+        Image.fromarray(noise.clip(0, 255).astype(np.uint8)).save(photos / name / "00.png")
+    world = World(folder=tmp_path, file=write_study(tmp_path, photos), cache=shared_cache)
     world.run(*SMALL, *(f"constraints.min_recall.{name}=1" for name in CLASSES))
+    missed = {number: sum(1 - recall for recall in each) for number, each in recalls(world).items()}
+    assert min(missed.values()) > 0
     event = chosen(world)
     assert missed[event.data["trial"]] == pytest.approx(min(missed.values()))
     assert event.data["confirmed"] == [event.data["trial"]]
