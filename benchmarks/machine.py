@@ -3,7 +3,7 @@
 import platform
 import re
 import time
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from statistics import median
 
@@ -25,8 +25,9 @@ def file_name() -> str:
 
 
 def versions(*packages: str) -> str:
-    """Python and packages with their versions, in words."""
-    return ", ".join([f"Python {platform.python_version()}", *(f"{each} {version(each)}" for each in packages)])
+    """Python and packages with their versions, in words; packages that are not installed are left out."""
+    there = [each for each in packages if any(True for _ in distributions(name=each))]
+    return ", ".join([f"Python {platform.python_version()}", *(f"{each} {version(each)}" for each in there)])
 
 
 def control() -> float:
