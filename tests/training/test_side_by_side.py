@@ -116,6 +116,12 @@ def test_a_row_that_diverges_leaves_the_others_as_they_are(place: int) -> None:
         assert_same(found[number], expected[number])
 
 
+def test_a_row_that_diverges_in_the_first_of_its_phases_says_so() -> None:
+    phases = (Phase(epochs=1, learning_rate=1e30), Phase(epochs=2, learning_rate=0.1))
+    (found,) = fitted_together([row(recipe(phases=phases, clip_norm=None, optimizer="sgd"), 1)])
+    assert isinstance(found.answers, NonFiniteError)
+
+
 def test_a_head_that_cannot_be_built_is_its_own_rows_fault() -> None:
     def broken() -> nn.Sequential:
         raise ValueError("no such size")

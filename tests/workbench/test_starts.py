@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from engine_world import DEVELOPMENT, LABELS, context_of, do, job, recipe, row
+from torch import nn
 
 from tlsearch.data.pixels import PixelStore
 from tlsearch.features.provider import POOLED
@@ -13,7 +15,7 @@ from tlsearch.training.recipe import Recipe
 from tlsearch.work import WorkerContext
 from tlsearch.workbench.bench import StudyBench
 from tlsearch.workbench.parts import Parts
-from tlsearch.workbench.starting import begin
+from tlsearch.workbench.starting import begin, only_layer
 
 STILL = {"learning_rate": 1e-9, "epochs": 1}  # what it begins from is what it ends with
 TRUTH = np.array(LABELS[:DEVELOPMENT])
@@ -77,3 +79,17 @@ def test_a_closed_form_never_sees_validation_labels_and_is_found_once(context: W
     again, nothing = parts.closed_form(recipe(1, head_params={"dropout": 0.5}), parts.fold(0, 0))
     assert again is first
     assert seconds > 0 == nothing
+
+
+class Doubled(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize(
+    "layer", [Doubled(4, 3), nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), nn.Linear(4, 3, bias=False)]
+)
+def test_a_layer_that_does_something_else_with_its_weights_has_no_closed_form(layer: nn.Linear) -> None:
+    assert only_layer(nn.Sequential(layer)) is None
+    plain = nn.Linear(4, 3)
+    assert only_layer(nn.Sequential(nn.Dropout(0.2), plain)) is plain

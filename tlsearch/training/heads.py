@@ -117,14 +117,14 @@ def _rows_that_pay(head: nn.Sequential, recipe: Recipe, material: Material, fold
 
 
 def _fit_group(rows: Sequence[HeadRow], material: Material, folds: Sequence[Fold]) -> Sequence[Answers | Exception]:
-    if len(rows) == 1:
-        return [_caught(rows[0], material, folds)]
-    try:
-        return _side_by_side(rows, material, folds)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return [_caught(row, material, folds) for row in rows]
+    if len(rows) > 1:
+        try:
+            return _side_by_side(rows, material, folds)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+    # out of the handler, whose error holds on to all that did not fit
+    return [_caught(row, material, folds) for row in rows]
 
 
 def _caught(row: HeadRow, material: Material, folds: Sequence[Fold]) -> Answers | Exception:

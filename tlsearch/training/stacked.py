@@ -154,10 +154,12 @@ class _Stack:
             number: Of the phase.
             to_the_end: Whether it is the last one: each row leaves with its answers after its own epochs.
         """
+        if not self._training:
+            return
         phases = [self._rows[place].recipe.phases[number] for place in self._training]
         stepper = self._stepper(phases)
         epochs = dict(zip(self._training, (phase.epochs for phase in phases), strict=True))
-        for epoch in range(max(epochs.values(), default=0)):
+        for epoch in range(max(epochs.values())):
             self._epoch(epoch, [epochs[place] for place in self._training], stepper)
             done = [place for place in self._training if to_the_end and epochs[place] == epoch + 1]
             for place in done:

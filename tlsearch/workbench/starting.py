@@ -12,6 +12,7 @@ from tlsearch.stats.probing import log_priors
 from tlsearch.training.fit import Material, set_head_state
 from tlsearch.training.loop import Fold
 from tlsearch.training.recipe import Recipe
+from tlsearch.training.stacked_head import can_be_stacked
 from tlsearch.workbench.parts import Parts
 
 
@@ -46,12 +47,15 @@ def begin(parts: Parts, head: nn.Sequential, recipe: Recipe, material: Material,
 
 
 def only_layer(head: nn.Sequential) -> nn.Linear | None:
-    """The one linear layer of a head that has no other weights and does nothing else but drop; None of other heads."""
+    """The one linear layer of a head that has no other weights and does nothing else but drop; None of other heads.
+
+    What does more than its class, such as a layer with a hook or with weights that are computed, is another head.
+    """
     layers = [layer for layer in head if type(layer) is not nn.Dropout]
-    if len(layers) != 1 or len(list(head.parameters())) != 2:  # weights and a bias
+    if len(layers) != 1 or len(list(head.parameters())) != 2 or not can_be_stacked(head, batch_size=1):
         return None
     (layer,) = layers
-    return layer if isinstance(layer, nn.Linear) else None
+    return layer if type(layer) is nn.Linear else None
 
 
 @torch.no_grad()
