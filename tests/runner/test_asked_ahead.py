@@ -50,6 +50,11 @@ def test_no_budget_is_exceeded_by_what_is_asked_ahead(make_world: MakeWorld) -> 
     assert sum(trial.counted for trial in world.trials()) == 14
 
 
+def test_with_a_time_budget_nothing_waits_until_one_trial_has_told_how_long_they_take(make_world: MakeWorld) -> None:
+    begun = watched_run(make_world(), *HEADS_ALONE, "study.budget.time=1h")
+    assert [waiting for _, waiting in begun] == [0] + [1] * (len(begun) - 2) + [0]
+
+
 def test_a_trial_that_may_be_pruned_is_compared_with_all_that_ended_before_it_begins(make_world: MakeWorld) -> None:
     world = make_world()
     begun = watched_run(world, "search.unfrozen={low=1, high=2}", "study.budget.trials=16", "baselines=[]")

@@ -54,7 +54,9 @@ class WorkerProcess:
         return self._process.poll() is not None
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Give the worker an order."""
+        """Give the worker an order; one that was killed gets none."""
+        if self._killed:
+            return
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it died: `ended` tells, and with what
             self._process.stdin.write(json.dumps(message).encode("ascii") + b"\n")
