@@ -105,6 +105,14 @@ def test_the_pictures_that_are_checked_are_of_all_classes_and_from_both_ends(cou
     assert len(places) >= min(count, 27)
 
 
+def test_what_a_small_class_cannot_give_comes_from_the_others() -> None:
+    labels = np.array([0] * 5 + [1] * 5_000)
+    places = spread(labels, 256)
+    assert len(places) == len(np.unique(places)) >= 256
+    assert (labels[places] == 0).sum() == 5
+    assert len(spread(labels[:100], 256)) == 100, "all, where there are fewer"
+
+
 def test_a_temperature_is_in_the_saved_model_and_in_its_saved_answers(
     context: WorkerContext, drawn: PixelStore
 ) -> None:

@@ -105,13 +105,18 @@ def _answered(
 
 
 def spread(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Places of about so many pictures: of each class alike, from its first to its last, and both ends."""
+    """Places of at least so many pictures, where there are: of each class alike, from its first to its last, and both
+    ends; what small classes cannot give comes from the others.
+    """
     classes = np.unique(labels)
     each = -(-count // len(classes))
     chosen = {0, len(labels) - 1}
     for label in classes:
         places = np.flatnonzero(labels == label)
         chosen.update(places[np.linspace(0, len(places) - 1, min(each, len(places))).astype(np.int64)].tolist())
+    others = np.setdiff1d(np.arange(len(labels)), sorted(chosen))
+    missing = max(0, min(count - len(chosen), len(others)))
+    chosen.update(others[np.linspace(0, len(others) - 1, missing).astype(np.int64)].tolist())
     return np.array(sorted(chosen))
 
 
