@@ -99,9 +99,7 @@ class Searching:
             truth=self._setup.dataset.fresh is not None,
         )
         if not self._dispatcher.a_worker_is_free:  # a worker has its share of what is in flight before it
-            if (
-                in_time == math.inf
-            ):  # nothing ended: how long that takes is not known, and what is queued is not recalled
+            if in_time == math.inf:  # nothing ended, so how long it takes is not known; what is queued is not recalled
                 return 0
             in_time -= sum(len(job.rows) for job in self._dispatcher.jobs.values()) / self._capacity
         return int(min(in_time, unlimited))
