@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tlsearch.stats.calibration import tempered
-from tlsearch.stats.directions import Classifier, Directions, Features
+from tlsearch.stats.directions import Classifier, Directions
 from tlsearch.stats.lbfgs import minimise
 from tlsearch.stats.metrics import Floats, Groups, Integers, score
 from tlsearch.stats.ridge import one_hot, rows_of_groups
@@ -18,24 +18,18 @@ LEFT_OUT = 5  # every fifth group of pictures judges the penalties
 STRONGEST = 256  # directions: with 512 no better on 2 624 photographs, and three times as long
 
 
-def logistic(features: Features, labels: ArrayLike, classes: int, *, groups: Groups | None = None) -> Classifier:
+def logistic_on(directions: Directions, labels: Integers, classes: int, *, groups: Groups | None = None) -> Classifier:
     """Fit with the penalty under which a fifth of the pictures is answered best by a fit on the others.
 
     Args:
-        features: `(n, D)` of training pictures.
-        labels: `(n,)`.
+        directions: Of the training pictures' features.
+        labels: `(n,)`, theirs.
         classes: C.
         groups: `(n,)`, of pictures that belong together: they are left out together.
 
     Raises:
         ValueError: Where all pictures belong together, so that nothing is left to fit on.
     """
-    truth = np.asarray(labels, dtype=np.int64)
-    return logistic_on(Directions.of(features), truth, classes, groups=groups)
-
-
-def logistic_on(directions: Directions, labels: Integers, classes: int, *, groups: Groups | None = None) -> Classifier:
-    """As `logistic`, on features that are decomposed already."""
     directions = directions.strongest(STRONGEST)
     x = directions.coordinates
     judges = _every_fifth(labels, groups)
