@@ -8,7 +8,7 @@ from tlsearch.cli.studies import find_study
 from tlsearch.records import StudyRecord, TrialRecord, TrialState
 from tlsearch.report.load import load_summary
 from tlsearch.report.summary import Summary
-from tlsearch.store import Store
+from tlsearch.store.reading import StoreReader
 from tlsearch.training.recipe import Recipe
 
 STUDY, TRIALS, RECIPE = "celebs", 60, "the article's recipe"
@@ -24,7 +24,7 @@ Checks = dict[str, bool]  # by what is checked, in words
 def main() -> int:
     """Check the report of the run that has just ended; 0 where it holds."""
     found = find_study(STUDY)
-    with Store.open(found.store, readonly=True) as store:
+    with StoreReader.open(found.store) as store:
         study, trials, summary = store.study(STUDY), store.trials(STUDY), load_summary(store, STUDY)
     assert study is not None
     checks = told_to_programs() | searched(study, trials) | concluded(summary)

@@ -29,6 +29,7 @@ from tlsearch.report.load import load_summary
 from tlsearch.report.terminal import render
 from tlsearch.report.text import Words
 from tlsearch.runner import Places, run_study
+from tlsearch.store.reading import StoreReader
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig, load_study
 from tlsearch.work import WorkerContext
@@ -109,7 +110,7 @@ def write_run(config: StudyConfig, seen: MiddleOfTheSearch, to: Path, study: Pat
 
 def write_report(config: StudyConfig, folder: Path, to: Path, study: Path) -> None:
     """Draw `report.svg`: the first part of the report of the run in a folder."""
-    with Store.open(f"sqlite:///{folder / DATABASE}", readonly=True) as store:
+    with StoreReader.open(f"sqlite:///{folder / DATABASE}") as store:
         summary = load_summary(store, config.study.name)
     console = _paper()
     console.print(_typed(f"tlsearch report {study}"))
