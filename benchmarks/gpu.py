@@ -21,7 +21,7 @@ import functools
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,25 +114,24 @@ def compare(row: Row, material: Path) -> dict[str, Timed]:
 def rate_lines(row: Row, times: dict[str, Timed]) -> list[Line]:
     """Trials a second of each, and how many times as many tlsearch does."""
     rates = {who: 1 / timed.trial_s for who, timed in times.items()}
-    return [
-        Line(
-            what=f"{row.title}, against {who} ({rates[who]:.2f}; tlsearch {rates['tlsearch']:.1f})",
-            measured=f"{rates['tlsearch'] / rates[who]:.0f} times",
-            target=f"{how.target:g}",
-            stretch=f"{how.stretch:g}",
-        )
-        for who, how in row.contenders.items()
-        if who != "tlsearch"
-    ]
+    ours = rates["tlsearch"]
+    told = {who: f"({rate:.2f}; tlsearch {ours:.1f})" for who, rate in rates.items()}
+    return against(row, told, {who: f"{ours / rate:.0f} times" for who, rate in rates.items()})
 
 
 def wall_lines(row: Row, times: dict[str, Timed]) -> list[Line]:
     """How often tlsearch's whole command fits into the others' time."""
     ours = times["tlsearch"].seconds
+    told = {who: f"({timed.seconds:.1f} s; tlsearch {ours:.1f} s)" for who, timed in times.items()}
+    return against(row, told, {who: f"{timed.seconds / ours:.1f} times" for who, timed in times.items()})
+
+
+def against(row: Row, told: Mapping[str, str], measured: Mapping[str, str]) -> list[Line]:
+    """A line for each peer of a row."""
     return [
         Line(
-            what=f"{row.title}, against {who} ({times[who].seconds:.1f} s; tlsearch {ours:.1f} s)",
-            measured=f"{times[who].seconds / ours:.1f} times",
+            what=f"{row.title}, against {who} {told[who]}",
+            measured=measured[who],
             target=f"{how.target:g}",
             stretch=f"{how.stretch:g}",
         )

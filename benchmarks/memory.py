@@ -254,7 +254,7 @@ def rows(runs: Sequence[Measured]) -> list[dict[str, object]]:
         if most.images > least.images:
             ratio = most.peak(role) / least.peak(role)
             grown = {"row": f"the same, against {least.images} images ({role})", "target": None, "stretch": 1.1}
-            found.append({**grown, "measured": round(ratio, 2), "unit": "times"})
+            found.append({**grown, "measured": round(ratio, 2), "unit": "times as much"})
     return found
 
 

@@ -11,7 +11,7 @@ from peers_rounds import OURS, Round, counted, middle, rounds_in
 from peers_rows import ROWS, WHO, Contender, Row
 
 NOT_WORSE, BETTER = -0.5, 0.0  # points of accuracy
-LESS_IS_BETTER = ("s", "ms", "MB", "%")  # units of other benchmarks
+LESS_IS_BETTER = ("s", "ms", "MB", "%", "trials", "times as long", "times as much")  # units of other benchmarks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

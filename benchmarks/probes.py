@@ -12,16 +12,16 @@ reached.
 """
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from figures import Figure, save
 from machine import machine, versions
 from tlsearch.data.split import fold_partitions
 from tlsearch.host import PluginHost
@@ -69,17 +69,6 @@ SETS = {
     ),
     "solar": Pictures(name="2 624 photographs, one part", data={"source": "solar"}, used=None, folds=1),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """One row for other programs."""
-
-    row: str
-    target: float
-    stretch: float
-    measured: float
-    unit: str
 
 
 class Searched:
@@ -149,7 +138,7 @@ class Searched:
         return replace(context, development=tuple(rows.tolist()), folds=folds, seed=seed, groups=())
 
 
-def compare(pictures: Pictures, seeds: int) -> tuple[str, Measured]:
+def compare(pictures: Pictures, seeds: int) -> tuple[str, Figure]:
     """Search with every seed, with probes and without: a line of the table, and the row for other programs."""
     searched = Searched(pictures)
     ways: dict[bool, list[Bests]] = {True: [], False: []}
@@ -168,7 +157,7 @@ def compare(pictures: Pictures, seeds: int) -> tuple[str, Measured]:
         cells.append(" / ".join(f"{mean:.1f}" for mean in means))
     cells.append(f"{shown(float(np.median(needed)))} ({shown(low)} to {shown(high)})")
     median = float(np.median(needed))
-    row = Measured(
+    row = Figure(
         row=f"trials with probes for the score of {TRIALS} without: {pictures.name}",
         target=TRIALS / 2,
         stretch=TRIALS / 10,
@@ -199,7 +188,7 @@ def main() -> None:
     found = [compare(SETS[name], given.seeds) for name in given.sets]
     print("\n".join(line for line, _ in found))
     if given.json:
-        given.json.write_text(json.dumps([asdict(row) for _, row in found], indent=1), encoding="utf-8")
+        save([row for _, row in found], given.json)
     if given.sets == list(SETS):
         RESULT.write_text(page([line for line, _ in found], given.seeds), encoding="utf-8")
         print(f"written: {RESULT}")

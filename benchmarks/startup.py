@@ -9,17 +9,17 @@ turns. The studies are written through the store (`written_study.py`): 150 pictu
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from figures import Figure, save
 from machine import machine
 from written_study import WrittenStudy
 
@@ -53,17 +53,6 @@ COMMANDS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """One row of the table, in the shape that `peers.py` gathers."""
-
-    row: str
-    target: float | None
-    stretch: float | None
-    measured: float
-    unit: str = "s"
-
-
 def seconds(command: Command, folder: Path, environment: Mapping[str, str]) -> float:
     """Of one run of a command; raises CalledProcessError where it fails."""
     began = time.perf_counter()
@@ -77,7 +66,7 @@ def seconds(command: Command, folder: Path, environment: Mapping[str, str]) -> f
     return time.perf_counter() - began
 
 
-def measure(folder: Path) -> list[Measured]:
+def measure(folder: Path) -> list[Figure]:
     """Write the studies into a folder, and time every command in turns."""
     for study in STUDIES:
         study.write(folder / "runs" / study.name)
@@ -90,12 +79,12 @@ def measure(folder: Path) -> list[Measured]:
             if number:  # the first round compiles
                 taken[command.row].append(took)
     return [
-        Measured(row=one.row, target=one.target, stretch=one.stretch, measured=median(taken[one.row]))
+        Figure(row=one.row, target=one.target, stretch=one.stretch, measured=median(taken[one.row]), unit="s")
         for one in COMMANDS
     ]
 
 
-def table(rows: Sequence[Measured]) -> str:
+def table(rows: Sequence[Figure]) -> str:
     """Rows as Markdown."""
 
     def told(limit: float | None) -> str:
@@ -114,7 +103,7 @@ def main() -> int:
         rows = measure(Path(folder))
     print(f"{machine()}, median of {ROUNDS} rounds\n\n{table(rows)}")
     if given.json:
-        given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
+        save(rows, given.json)
     return int(any(row.target is not None and row.measured > row.target for row in rows))
 
 

@@ -120,6 +120,7 @@ def test_the_page_holds_every_target_against_what_was_measured() -> None:
         {"row": "`--help`", "target": 0.3, "stretch": None, "measured": 0.1234, "unit": "s"},
         {"row": "extraction", "target": 3, "stretch": 4.0, "measured": 2.9, "unit": "times"},
         {"row": "memory", "target": None, "measured": 900, "unit": "MB"},
+        {"row": "growth", "target": 1.5, "stretch": 1.1, "measured": 3.0, "unit": "times as long"},
     ]
     shown = page({"rounds": [as_json(one) for one in rounds], "quality": quality, "gathered": others})
     assert "| head-only trials, drawings, against B1 | 15 | 40 | 20 | times | target |" in shown
@@ -128,6 +129,7 @@ def test_the_page_holds_every_target_against_what_was_measured() -> None:
     assert "| `--help` | 0.3 |  | 0.123 | s | target |" in shown
     assert "| extraction | 3 | 4 | 2.9 | times | no |" in shown
     assert "| memory |  |  | 900 | MB |  |" in shown
+    assert "| growth | 1.5 | 1.1 | 3 | times as long | no |" in shown
     assert "B1 ran 4 of 50 trials; the rest is multiplied" in shown
 
 
