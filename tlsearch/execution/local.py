@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from tlsearch.closable import Closable
 from tlsearch.errors import TlsearchError
 from tlsearch.execution.codec import event_from_json
 from tlsearch.execution.pool import WorkerPool
@@ -51,7 +51,7 @@ class _Slot:
         self.deadline = float("inf") if limit is None else time.monotonic() + limit
 
 
-class LocalExecutor:
+class LocalExecutor(Closable):
     """One worker process a context, started at once so that imports run while the coordinator still prepares.
 
     Args:
@@ -133,14 +133,6 @@ class LocalExecutor:
             slot.process.wait(until - time.monotonic())
             slot.process.kill()
         self._slots = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _give_back(self) -> None:
         """Part with the workers that have opened their workbench and wait for a job."""

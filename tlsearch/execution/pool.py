@@ -2,15 +2,14 @@
 
 import queue
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from tlsearch.closable import Closable
 from tlsearch.execution.executor import WarmUp
 from tlsearch.execution.log import CappedLog
 from tlsearch.execution.process import Inbox, WorkerProcess
 
 
-class WorkerPool:
+class WorkerPool(Closable):
     """The worker processes of one command; one executor at a time uses them.
 
     Args:
@@ -54,14 +53,6 @@ class WorkerPool:
         for process in self._idle.values():
             process.kill()
         self._idle.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _spawn(self, number: int, threads: int) -> WorkerProcess:
         log = CappedLog(self._logs / f"worker-{number}.log")

@@ -8,9 +8,8 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from tlsearch.closable import Closable
 from tlsearch.disk import sync_folder, writing
 from tlsearch.execution.codec import result_from_json, result_to_json
 from tlsearch.work import RowResult
@@ -23,7 +22,7 @@ def results_file(folder: Path, job_id: str) -> Path:
     return folder / f"{job_id}.jsonl"
 
 
-class ResultWriter:
+class ResultWriter(Closable):
     """Appends results to a file; each is on the disk when `append` returns.
 
     Args:
@@ -60,14 +59,6 @@ class ResultWriter:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def read_results(path: Path) -> list[RowResult]:

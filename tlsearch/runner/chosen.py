@@ -1,6 +1,6 @@
 """Chosen backbones: whose weights are at hand, and how large pictures must be kept for them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +21,11 @@ class Chosen:
 
     backbones: Mapping[str, BackboneChoice]
     left_out: tuple[Mapping[str, str], ...]
+
+    def say_what_is_missing(self, notice: Callable[[str], None]) -> None:
+        """Tell a person of every backbone that is left out."""
+        for missing in self.left_out:
+            notice(f"left out: backbone '{missing['name']}': {missing['why']}")
 
 
 def choose_backbones(

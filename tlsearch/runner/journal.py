@@ -7,15 +7,14 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from tlsearch.closable import Closable
 from tlsearch.disk import writing
 from tlsearch.records import Event, Json, used_seconds
 from tlsearch.store.store import Store
 
 
-class Journal:
+class Journal(Closable):
     """Writes what happens, and knows how much of the time budget is used. Use it as a context manager.
 
     Args:
@@ -42,14 +41,6 @@ class Journal:
     def close(self) -> None:
         """Close the log."""
         os.close(self._file)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def run_seconds(self) -> float:

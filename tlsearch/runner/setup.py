@@ -1,23 +1,21 @@
 """Sets a study up: weights in reach, data checked and split, the space; refuses another study under the same name."""
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tlsearch.data.linking import COMPARED_PX, FindLinks, recorded_links
+from tlsearch.data.linking import COMPARED_PX, FindLinks
 from tlsearch.data.pixels import ProgressCallback
 from tlsearch.data.prepare import PreparedData, prepare_data
 from tlsearch.data.sizes import class_sizes
 from tlsearch.data.source import ready_parts
 from tlsearch.devices import choose_devices, cpu_threads
 from tlsearch.disk import writing
-from tlsearch.errors import StudyChangedError
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.records import Json, StudyRecord
+from tlsearch.runner.beginning import begun_study, definition_of, links_of, stored_as
 from tlsearch.runner.chosen import Chosen, choose_backbones, kept_px
 from tlsearch.runner.floors import read_floors
 from tlsearch.runner.skew import Answer, answer_to_skew
@@ -25,11 +23,10 @@ from tlsearch.search.space import SearchSpace
 from tlsearch.specs import BackboneSpec, Dataset
 from tlsearch.stats.floors import Floor
 from tlsearch.store.store import Store
-from tlsearch.study import StudyConfig, config_json, differences
+from tlsearch.study import StudyConfig, config_json
 from tlsearch.work import WorkerContext
 
 REPEATS = 2  # fold partitions: one to search on, one to confirm on
-ALSO_FIXED = (("search", "sampler"), ("data", "views"))  # no hash tells of these; the stored study file does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +98,10 @@ def set_up(
         StoreError: Where the cache cannot be written.
         StudyChangedError: Where the store knows another study under this name.
     """
-    stored = _begun(store, config.study.name)
+    stored = begun_study(store, config.study.name)
     chosen = choose_backbones(config, stored, host=host, cache=places.cache, hubs=hubs)
     if stored is None:
-        for missing in chosen.left_out:
-            notice(f"left out: backbone '{missing['name']}': {missing['why']}")
+        chosen.say_what_is_missing(notice)
     dataset_cache = places.cache / "datasets" / config.data.source
     dataset = load_dataset(config, host, dataset_cache)
     data = prepare_data(
@@ -116,7 +112,7 @@ def set_up(
         repeats=REPEATS,
         cache_dir=places.cache / "pixels",
         progress=progress,
-        find_links=_links_of(stored) if stored else find_links,
+        find_links=links_of(stored) if stored else find_links,
         also_px=None if stored or find_links is None else COMPARED_PX,
     )
     floors = read_floors(config, data.classes)
@@ -126,45 +122,31 @@ def set_up(
         notice(answer.said)
     specs = [host.backbone(name) for name in chosen.backbones]
     space = SearchSpace.build(config, specs, host.heads(), metric=answer.metric, imbalance=answer.imbalance)
-    record = StudyRecord(
-        name=config.study.name,
-        config=config_json(config),
-        definition=_definition(config, space, data, chosen, answer.metric),
-        context=_context(config, data, dataset, chosen, specs, answer),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
     contexts = _worker_contexts(config, space, data, chosen, answer.metric, host, places, dataset_cache)
     # from here on only a changed study is refused: one that cannot run must not be stored
-    record = _stored(store, stored, record)
+    record = stored_as(store, stored, _as_it_is_now(config, space, data, dataset, chosen, specs, answer))
     return Setup(
         config=config, record=record, space=space, data=data, dataset=dataset, contexts=contexts, floors=floors
     )
 
 
-def _begun(store: Store, study: str) -> StudyRecord | None:
-    """The stored study; None where it has no trial yet, so that everything about it may still change."""
-    return store.study(study) if store.has_trials(study) else None
-
-
-def _links_of(begun: StudyRecord) -> FindLinks:
-    """The links that a study began with, whatever would be found now; without pictures that are no longer there."""
-    links = recorded_links(begun.context["findings"])
-    return lambda store, _, indices: links.among({store.hashes[index] for index in indices})
-
-
-def _stored(store: Store, begun: StudyRecord | None, now: StudyRecord) -> StudyRecord:
-    """The study as the store knows it from now on; refuses what may not change once it has begun."""
-    if begun is None:
-        former = store.study(now.name)
-        if former is None or former.definition != now.definition:
-            store.define_study(now)
-        else:  # stopped before its first trial: what was prepared still holds
-            store.update_study(now.name, config=now.config, context=now.context)
-        return now
-    _refuse_change(begun, now)
-    context = {**begun.context, "root": now.context["root"]}  # the same pictures may lie elsewhere now
-    store.update_study(now.name, config=now.config, context=context)
-    return replace(begun, config=now.config, context=context)
+def _as_it_is_now(
+    config: StudyConfig,
+    space: SearchSpace,
+    data: PreparedData,
+    dataset: Dataset,
+    chosen: Chosen,
+    specs: Sequence[BackboneSpec],
+    answer: Answer,
+) -> StudyRecord:
+    """The study as its file, its data and its weights make it today."""
+    return StudyRecord(
+        name=config.study.name,
+        config=config_json(config),
+        definition=definition_of(config, space, data, chosen, answer.metric),
+        context=_context(config, data, dataset, chosen, specs, answer),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def load_dataset(config: StudyConfig, host: PluginHost, cache: Path) -> Dataset:
@@ -178,26 +160,6 @@ def load_dataset(config: StudyConfig, host: PluginHost, cache: Path) -> Dataset:
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
     return spec.load(spec.options(**config.data.options), cache)
-
-
-def _digest(value: Json) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _definition(
-    config: StudyConfig, space: SearchSpace, data: PreparedData, chosen: Chosen, metric: str
-) -> dict[str, str]:
-    """Hashes of what may not change between runs of a study."""
-    backbones = {name: [c.digest, c.image_px, c.variant, c.preprocessing] for name, c in chosen.backbones.items()}
-    split = [data.store.digest, data.labels, data.development, data.holdout, data.folds]
-    return {
-        "search space": space.digest(),
-        "data": _digest([config.data.source, list(data.files), list(data.store.hashes), split]),
-        "metric": metric,
-        "seed": str(config.study.seed),
-        "backbones": _digest(backbones),
-        **({"floors": _digest(floors)} if (floors := config.constraints.model_dump(exclude_defaults=True)) else {}),
-    }
 
 
 def _context(
@@ -241,16 +203,6 @@ def _context(
             for name, choice in chosen.backbones.items()
         },
     }
-
-
-def _refuse_change(stored: StudyRecord, now: StudyRecord) -> None:
-    """Raise where a stored study is not this one: its space, data, metric, seed or weights are others."""
-    before, after = stored.definition, now.definition
-    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    changed += [key for table, key in ALSO_FIXED if stored.config[table][key] != now.config[table][key]]
-    if changed:
-        told = differences(stored.config, now.config)
-        raise StudyChangedError(now.name, told or [f"the {name} changed" for name in changed])
 
 
 def _worker_contexts(

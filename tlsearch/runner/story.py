@@ -83,15 +83,6 @@ def run_study(
     devices = choose_devices(config.run.devices)
     if warm_up is not None and not store.has_trials(config.study.name):
         warm_up(warm_up_of(config, host=host, devices=devices))
-    links = LinkFinder(
-        host=host,
-        hubs=hubs,
-        cache=places.cache,
-        plugins=places.plugins,
-        device=devices[0],
-        make_executor=make_executor,
-        progress=live.preparing,
-    )
     setup = set_up(
         config,
         host=host,
@@ -100,7 +91,7 @@ def run_study(
         hubs=hubs,
         notice=observer.notice,
         progress=live.preparing,
-        find_links=links,
+        find_links=_link_finder(host, hubs, places, devices[0], make_executor, live),
     )
     live.stored(setup.record.context["metric"])
     ended = why_complete(setup, store)
@@ -112,22 +103,44 @@ def run_study(
         journal.event("run_started", versions=host.versions(), plugin_files=_plugin_files(places.plugins))
         journal.phase_timed("data", began)
         executor = make_executor(setup.contexts)
-        try:
+        with _stopping(executor, journal, config.run.grace_s, observer):
             run = _Run(setup, host=host, store=store, journal=journal, executor=executor, live=live, places=places)
             why = run.through(was_stopped=stopped)
-        except BaseException as error:
-            if not isinstance(error, TlsearchError):
-                observer.notice(f"stopping: trials in work may end within {config.run.grace_s:g} s")
-            _stop(executor, journal, error, config.run.grace_s)
-            raise
-        executor.close(0.0)
         journal.event("run_ended", why=why, budget=config.study.budget.model_dump(mode="json"))
-        return Outcome(study=config.study.name, was_complete=False, why=why)
+    return Outcome(study=config.study.name, was_complete=False, why=why)
+
+
+def _link_finder(
+    host: PluginHost, hubs: Hubs, places: Places, device: str, make_executor: MakeExecutor, live: Live
+) -> LinkFinder:
+    """Tells which pictures show one photograph; asked for a new study alone."""
+    return LinkFinder(
+        host=host,
+        hubs=hubs,
+        cache=places.cache,
+        plugins=places.plugins,
+        device=device,
+        make_executor=make_executor,
+        progress=live.preparing,
+    )
 
 
 def _plugin_files(files: Sequence[Path]) -> list[dict[str, str]]:
     """The plugin files of this run, for whoever wants to repeat it."""
     return [{"name": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()} for file in files]
+
+
+@contextlib.contextmanager
+def _stopping(executor: Executor, journal: Journal, grace_s: float, observer: Observer) -> Iterator[None]:
+    """Close the executor: at once at the end, and with time for rows in work where the run is ended before."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, TlsearchError):
+            observer.notice(f"stopping: trials in work may end within {grace_s:g} s")
+        _stop(executor, journal, error, grace_s)
+        raise
+    executor.close(0.0)
 
 
 def _stop(executor: Executor, journal: Journal, error: BaseException, grace_s: float) -> None:

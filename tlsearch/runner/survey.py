@@ -54,8 +54,7 @@ def survey(
         WeightsError: Where no network can be had.
     """
     chosen = choose_backbones(config, None, host=host, cache=places.cache, hubs=hubs)
-    for missing in chosen.left_out:
-        notice(f"left out: backbone '{missing['name']}': {missing['why']}")
+    chosen.say_what_is_missing(notice)
     dataset = load_dataset(config, host, places.cache / "datasets" / config.data.source)
     shorter_px = kept_px(config, None, chosen)
     looked = look_at(

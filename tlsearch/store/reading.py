@@ -1,15 +1,15 @@
 """What is known of studies, in plain SQL: loads no sqlalchemy, so that a report starts at once."""
 
 import sqlite3
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tlsearch.closable import Closable
 from tlsearch.errors import StoreError
 from tlsearch.records import AttemptRecord, ConfirmationRecord, EpochRecord, Event, StudyRecord, TrialRecord
 from tlsearch.store import rows
@@ -27,7 +27,7 @@ class Select(Protocol):
         """Run it."""
 
 
-class StudyReader(ABC):
+class StudyReader(Closable):
     """Reads studies. Every method is one transaction.
 
     Every method raises StoreError where the file stays locked or cannot be read, or the study it names is not stored.
@@ -44,14 +44,6 @@ class StudyReader(ABC):
     @abstractmethod
     def _reading(self, work: Callable[[Select], T]) -> T:
         """Do the work in one transaction."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def study(self, name: str) -> StudyRecord | None:
         """The study of that name, if there is one."""
