@@ -12,8 +12,8 @@ from engine_world import RULES, squares
 from feature_world import small
 from torch import nn
 
+from tlsearch.ahead import in_order
 from tlsearch.data.pixels import PixelStore
-from tlsearch.features.ahead import in_order
 from tlsearch.features.exporting import export_prefix
 from tlsearch.features.extract import choose_pass
 from tlsearch.features.passes import BATCH, EAGER, GRAPH, Pass, eager_pass, graph_pass, onnx_pass

@@ -2,9 +2,8 @@
 
 import hashlib
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tlsearch.ahead import in_order
 from tlsearch.data import pillow_rules
 from tlsearch.data.pillow_rules import PictureError
 from tlsearch.errors import DataError
@@ -54,14 +54,12 @@ def decode_all(files: Sequence[Path], content: Sequence[str], sides: Sequence[in
     Raises:
         DataError: Where a file is no longer what `content` says.
     """
+
+    def decoded(file: tuple[Path, str]) -> Decoded:
+        return _decode_one(*file, sides)
+
     with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Decoded]] = deque()
-        for path, digest in zip(files, content, strict=True):
-            waiting.append(pool.submit(_decode_one, path, digest, sides))
-            if len(waiting) >= AHEAD * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from in_order(pool, decoded, zip(files, content, strict=True), ahead=AHEAD * threads)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tlsearch.features.ahead import in_order
+from tlsearch.ahead import in_order
 from tlsearch.model import Prefix
 
 Values = list[NDArray[np.float32]]  # one array `(n, …)` a cut, the pooled features last

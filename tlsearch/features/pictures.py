@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tlsearch.ahead import in_order
 from tlsearch.data.pixels import RULES_VERSION, PixelStore
 from tlsearch.data.views import VIEW_RULE, make_view, view_count
-from tlsearch.features.ahead import in_order
 from tlsearch.records import Json
 from tlsearch.specs import Preprocessing
 

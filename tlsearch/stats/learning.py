@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from tlsearch.stats.calibration import tempered
 from tlsearch.stats.metrics import Floats, Groups, Integers, Outcomes, Predictions, plain_scores, weighted_scores
+from tlsearch.stats.priors import CLASSES_ALIKE, log_priors
 from tlsearch.stats.resampling import bootstrap_weights
 from tlsearch.stats.ridge import Probed, one_hot
 from tlsearch.stats.shares import Interval
@@ -22,7 +23,6 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 HALF, ALL = SHARES.index(0.5), SHARES.index(1.0)
 RESAMPLES = 1000
 LOW, HIGH = 0.025, 0.975  # of resampled scores: 95 %
-CLASSES_ALIKE = ("balanced_accuracy", "macro_f1")  # metrics for which a rare class counts as much as a frequent one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +116,8 @@ def _averaged(
 def _log_priors(labels: Integers, classes: int, deal: Deal, share: int) -> Floats:
     """`(n, C)`: how frequent each class was among what answered a picture; 0 of a class that it never saw."""
     used = deal.quarter <= share
-    of_fold = np.stack(
-        [np.bincount(labels[used & (deal.fold != fold)], minlength=classes) for fold in range(int(deal.fold.max()) + 1)]
-    )  # (folds, C)
-    total = np.maximum(of_fold.sum(axis=1, keepdims=True), 1)
-    return np.asarray(np.log(np.where(of_fold > 0, of_fold, total) / total)[deal.fold])
+    folds = range(int(deal.fold.max()) + 1)
+    return np.stack([log_priors(labels[used & (deal.fold != fold)], classes) for fold in folds])[deal.fold]
 
 
 def _answers(probed: Probed, labels: Integers, classes: int, deal: Deal) -> Iterator[Floats]:

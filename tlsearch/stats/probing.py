@@ -14,10 +14,9 @@ from tlsearch.stats.closed_form import MOST, best_of, closed_forms
 from tlsearch.stats.directions import Classifier, Directions, Features
 from tlsearch.stats.logistic import logistic_on
 from tlsearch.stats.metrics import Floats, Groups, Integers, score
+from tlsearch.stats.priors import CLASSES_ALIKE, log_priors
 from tlsearch.stats.ridge import apart
 from tlsearch.stats.thinning import thinned
-
-CLASSES_ALIKE = ("balanced_accuracy", "macro_f1")  # metrics for which a rare class counts as much as a frequent one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +79,6 @@ def probe_scores(
     truth, deal = np.asarray(labels, dtype=np.int64), np.asarray(folds)
     alike = metric in CLASSES_ALIKE
     return {name: score(metric, _balanced(one, truth, deal) if alike else one, truth) for name, one in answers.items()}
-
-
-def log_priors(labels: Integers, classes: int) -> Floats:
-    """`(C,)`: how frequent each class is; 0 of a class without pictures."""
-    counts = np.bincount(labels, minlength=classes)
-    return np.asarray(np.log(np.where(counts > 0, counts, len(labels)) / len(labels)), dtype=np.float64)
 
 
 def _balanced(log_probs: Floats, labels: Integers, folds: Integers) -> Floats:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tlsearch.stats.metrics import Floats
-from tlsearch.stats.probing import log_priors
+from tlsearch.stats.priors import log_priors
 from tlsearch.training.fit import Material, set_head_state
 from tlsearch.training.loop import Fold
 from tlsearch.training.recipe import Recipe
