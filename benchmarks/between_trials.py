@@ -3,10 +3,12 @@
     python benchmarks/between_trials.py [--json FILE]
 
 Fails over a target. Storing: the coordinator's own ledger takes up, dispatches and tells 2 000 trials of five epochs
-with the answers for a fifth of 2 076 pictures, in jobs of 50, each transaction synced; the file is on the disk of this
-folder. Asking: rounds of 50 proposals in the space of studies/celebs.toml with so many trials behind them, what is made
-anew for each round included. Waiting: a study of 100 linear heads on 300 drawn pictures with a real worker, which notes
-when each job begins and ends: the share of the search in which it had none. Each is told as the median over rounds.
+with the answers for a fifth of 2 076 pictures, each transaction synced; the file is on the disk of this folder. A job
+holds 50 trials, or 8, as it does where its rows must share one of many combinations. Asking: the last round of studies
+of 200 and of 1 000 head-only trials in the space of studies/celebs.toml, of as many trials as such a study asks for at
+once; what is made anew for each round is in the time of a trial. Waiting: a study of 100 linear heads on 300 drawn
+pictures with a real worker, which notes when each job begins and ends: the share of the search in which it had none.
+Each is told as the median over rounds.
 """
 
 import argparse
@@ -15,8 +17,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,7 +25,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from figures import Figure, save
+from figures import Figure, save, table
+from last_rounds import Asked, Searched, ask_last
 from tlsearch.execution.local import LocalExecutor
 from tlsearch.execution.results import ResultWriter
 from tlsearch.host import PluginHost
@@ -34,17 +36,16 @@ from tlsearch.records import EpochRecord, StudyRecord, TrialKind, TrialRecord, T
 from tlsearch.runner import Places, run_study
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.ledger import Ledger
-from tlsearch.search import SearchSpace
-from tlsearch.search.jobs import Known, Proposal, next_round
 from tlsearch.store.store import Store
-from tlsearch.study import StudyConfig, load_study
+from tlsearch.study import load_study
 from tlsearch.training.recipe import Phase, Recipe
 from tlsearch.work import Job, JobKind, Row, RowResult, WorkerContext
 from tlsearch.workbench import open_workbench
 
-HERE = Path(__file__).parent
 ROUNDS = 5
-TRIALS, ROWS, PICTURES, EPOCHS = 2_000, 50, 2_076, 5  # pictures as of solar, with a fifth held out
+TRIALS, PICTURES, EPOCHS = 2_000, 2_076, 5  # pictures as of solar, with a fifth held out
+ROWS = (50, 8)  # of a job: where all share one batch size and backbone, and where they may share one of many
+BUDGETS = (200, 1_000)  # trials of the studies whose last round is asked for
 RECIPE = Recipe(backbone="mobilenet_v2", head="linear", phases=(Phase(epochs=EPOCHS),))
 JOBS = "TLSEARCH_BENCHMARK_JOBS"  # where a worker notes its jobs
 STUDY = """
@@ -69,7 +70,7 @@ devices = ["cpu"]
 """
 
 
-def store_trials(folder: Path) -> tuple[list[float], list[float]]:
+def store_trials(folder: Path, rows: int) -> tuple[list[float], list[float]]:
     """Milliseconds a trial of each job: in the coordinator's ledger, and of its synced result lines in the worker."""
     log_probs = np.full((PICTURES, 2), np.nan, dtype=np.float32)  # one part: most pictures are only ever trained on
     log_probs[: PICTURES // 5] = np.log(np.random.default_rng(0).dirichlet((1, 1), size=PICTURES // 5))
@@ -78,8 +79,8 @@ def store_trials(folder: Path) -> tuple[list[float], list[float]]:
         store.define_study(StudyRecord(name="s", config={}, definition={}, context={}, created=""))
         with Journal(store, "s", folder / "events.jsonl", began=time.monotonic()) as journal:
             ledger = Ledger(store, "s", journal)
-            for first in range(0, TRIALS, ROWS):
-                job = _job(first)
+            for first in range(0, TRIALS, rows):
+                job = _job(first, rows)
                 results = [
                     RowResult.of(job, row, TrialState.COMPLETED, score=0.5, fold_scores=(0.5,), log_probs=log_probs)
                     for row in job.rows
@@ -91,14 +92,14 @@ def store_trials(folder: Path) -> tuple[list[float], list[float]]:
                 ledger.add([_waiting(row.trial) for row in job.rows], [row.trial for row in job.rows])
                 ledger.start(job)
                 ledger.tell(results, [_epoch(row, n) for row in job.rows for n in range(EPOCHS)])
-                stored.append((time.perf_counter() - between) / ROWS * 1e3)
-                written.append((between - began) / ROWS * 1e3)
+                stored.append((time.perf_counter() - between) / rows * 1e3)
+                written.append((between - began) / rows * 1e3)
     return stored, written
 
 
-def _job(first: int) -> Job:
-    rows = tuple(Row(trial=first + n, attempt=1, recipe=RECIPE) for n in range(ROWS))
-    return Job(id=f"trials-{first}", kind=JobKind.TRIALS, rows=rows)
+def _job(first: int, rows: int) -> Job:
+    held = tuple(Row(trial=first + n, attempt=1, recipe=RECIPE) for n in range(rows))
+    return Job(id=f"trials-{first}", kind=JobKind.TRIALS, rows=held)
 
 
 def _waiting(number: int) -> TrialRecord:
@@ -113,52 +114,6 @@ def _epoch(row: Row, epoch: int) -> EpochRecord:
     return EpochRecord(
         trial=row.trial, attempt=row.attempt, repeat=0, fold=0, epoch=epoch, train_loss=0.5, seconds=0.01
     )
-
-
-class Searched:
-    """The space of studies/celebs.toml, and trials in it."""
-
-    def __init__(self) -> None:
-        host = PluginHost.load()
-        budget = ("study.budget.trials=5000", "search.unfrozen=0")  # rows of a job are heads
-        self.config: StudyConfig = load_study(HERE.parent / "studies" / "celebs.toml", overrides=budget, host=host)
-        backbones = [host.backbone(table.name) for table in self.config.backbones]
-        heads = {name: host.head(name) for name in self.config.search.heads}
-        self.space = SearchSpace.build(self.config, backbones, heads, metric="accuracy")
-        self.known = Known()
-
-    def ask(self, history: Sequence[TrialRecord]) -> list[Proposal]:
-        """One round."""
-        config = self.config.model_copy(update={"baselines": []})
-        found = next_round(self.space, history, config=config, probe_scores={}, room=ROWS, known=self.known)
-        assert isinstance(found, list)
-        return found
-
-    def history(self, trials: int) -> list[TrialRecord]:
-        """Trials that ended, drawn as start-up trials are."""
-        rng = np.random.default_rng(0)
-        found: list[TrialRecord] = []
-        while len(found) < trials:
-            for proposal in self.ask(found):
-                record = TrialRecord(
-                    number=len(found),
-                    kind=TrialKind.STARTUP,
-                    state=TrialState.COMPLETED,
-                    params=proposal.params,
-                    recipe=proposal.recipe.to_json(),
-                    score=float(rng.normal()),
-                )
-                found.append(record)
-        return [*found[: trials - 1], replace(found[trials - 1], kind=TrialKind.SEARCH)]  # start-up is over
-
-
-def ask_after(searched: Searched, trials: int) -> float:
-    """Milliseconds a proposal, in a round of as many as a job holds."""
-    history = searched.history(trials)
-    searched.ask(history)  # what is known of a trial for good is known by now
-    began = time.perf_counter()
-    found = searched.ask(history)
-    return (time.perf_counter() - began) / len(found) * 1e3
 
 
 class TimedBench:
@@ -230,29 +185,53 @@ def draw_pictures(folder: Path) -> None:
 
 def measure() -> list[Figure]:
     """All rows."""
-    searched = Searched()
+    studies = [(searched, searched.before_the_last_round()) for searched in map(Searched, BUDGETS)]
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as scratch:
         cache = Path(scratch) / "cache"
         draw_pictures(cache / "drawn")
-        folders = [Path(scratch) / str(n) for n in range(2 * ROUNDS)]
-        for folder in folders:
-            folder.mkdir()
-        stored, asked, waited = [], [], []
+        stored: dict[int, list[tuple[list[float], list[float]]]] = {rows: [] for rows in ROWS}
+        asked, waited = [], []
         for n in range(ROUNDS):
-            stored.append(store_trials(folders[2 * n]))
-            asked.append((ask_after(searched, 200), ask_after(searched, 1_000)))
-            waited.append(wait_of_a_worker(folders[2 * n + 1], cache, n))
-    grown = median(median(jobs[-10:]) / median(jobs[:10]) for jobs, _ in stored)
-    rows = [
-        ("store, a trial, durable", 1.0, 0.5, median(median(jobs) for jobs, _ in stored), "ms"),
-        ("the last 500 of 2 000 trials against the first", 1.5, 1.1, grown, "times as long"),
-        ("synced result lines, a trial", 1.0, 0.5, median(median(lines) for _, lines in stored), "ms"),
-        ("TPE, an ask at 200 trials", 4.0, 3.0, median(few for few, _ in asked), "ms"),
-        ("TPE, an ask at 1 000 trials", 4.0, 3.0, median(many for _, many in asked), "ms"),
-        ("a worker waits, of the search of 100 heads", 5.0, 2.0, median(search for search, _ in waited), "%"),
-        ("a worker waits between trials, of that run", 5.0, 2.0, median(whole for _, whole in waited), "%"),
-    ]
-    return [Figure(row=row, target=t, stretch=s, measured=m, unit=unit) for row, t, s, m, unit in rows]
+            for rows in ROWS:
+                stored[rows].append(store_trials(_folder(scratch, f"{rows}-{n}"), rows))
+            asked.append([ask_last(*study) for study in studies])
+            waited.append(wait_of_a_worker(_folder(scratch, f"waits-{n}"), cache, n))
+    return [*stored_figures(stored), *asked_figures(asked), *waited_figures(waited)]
+
+
+def _folder(scratch: str, name: str) -> Path:
+    folder = Path(scratch) / name
+    folder.mkdir()
+    return folder
+
+
+def stored_figures(stored: Mapping[int, Sequence[tuple[list[float], list[float]]]]) -> Iterator[Figure]:
+    """What a trial costs the ledger and the worker's lines, by the rows of a job, a round each."""
+    for rows, rounds in stored.items():
+        for what, place in (("store, a trial, durable", 0), ("synced result lines, a trial", 1)):
+            each = median(median(one[place]) for one in rounds)
+            yield Figure(row=f"{what}, in jobs of {rows}", target=1.0, stretch=0.5, measured=each, unit="ms")
+        quarter = TRIALS // rows // 4
+        grown = median(median(jobs[-quarter:]) / median(jobs[:quarter]) for jobs, _ in rounds)
+        what = f"the last 500 of {TRIALS} trials against the first, in jobs of {rows}"
+        yield Figure(row=what, target=1.5, stretch=1.1, measured=grown, unit="times as long")
+
+
+def asked_figures(asked: Sequence[Sequence[Asked]]) -> Iterator[Figure]:
+    """What a trial of the last round of each study costs the sampler."""
+    for trials, rounds in zip(BUDGETS, zip(*asked, strict=True), strict=True):
+        told = f"{rounds[0].rows} a round, {median(one.took_ms for one in rounds):.1f} ms"
+        each = median(one.each_ms for one in rounds)
+        yield Figure(
+            row=f"TPE, an ask at {trials} trials", target=4.0, stretch=3.0, measured=each, unit="ms", told=told
+        )
+
+
+def waited_figures(waited: Sequence[tuple[float, float]]) -> Iterator[Figure]:
+    """How long a worker waits, of the search and of the run."""
+    for row, place in (("of the search of 100 heads", 0), ("of that whole run", 1)):
+        share = median(one[place] for one in waited)
+        yield Figure(row=f"a worker waits between trials, {row}", target=5.0, stretch=2.0, measured=share, unit="%")
 
 
 def main() -> int:
@@ -261,13 +240,10 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="where to write the rows")
     given = parser.parse_args()
     rows = measure()
-    print("| | measured | target | stretch |\n|---|---|---|---|")
-    for row in rows:
-        told = f"{row.measured:.2f} {row.unit}"
-        print(f"| {row.row} | {told} | {row.target:g} | {row.stretch:g} |")
+    print(table(rows))
     if given.json:
-        save(rows, given.json)
-    return int(any(row.target is not None and row.measured > row.target for row in rows))
+        save(rows, given.json, by="between_trials")
+    return int(any(row.missed for row in rows))
 
 
 if __name__ == "__main__":

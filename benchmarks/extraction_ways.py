@@ -79,7 +79,7 @@ class Material:
 
 
 class Eager:
-    """PyTorch as people run it: eval mode, no gradient, float32, channels_last, all cores.
+    """The network as people run it: eval mode, no gradient, float32, PyTorch's in channels_last, all cores.
 
     In its favour its squares are ready-made and its values stay in memory.
     """

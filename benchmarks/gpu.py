@@ -1,7 +1,9 @@
 """tlsearch on a GPU beside what people write by hand there: the targets of one, in minutes and without a network.
 
-    python benchmarks/gpu.py             # on a machine with a GPU; writes results/gpu-<its name>.md
-    python benchmarks/gpu.py --dry-run   # the same code on the CPU, a few trials; writes nothing
+    python benchmarks/gpu.py               # on a machine with a GPU; writes results/gpu-<its name>.json
+    python benchmarks/gpu.py --dry-run     # the same code on the CPU, a few trials; writes nothing
+
+`peers.py --gather` takes the file into the page of a machine.
 
 - Head trials a second: of the search alone, once features are there, in a study of 2 000 head-only trials; B1 and B2 by
   the seconds of a usual trial.
@@ -21,9 +23,8 @@ import functools
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -32,9 +33,12 @@ from torch import nn
 
 import machine
 from drawn_people import DrawnOptions, load
-from peers_material import IMAGE_PX, WEIGHTS, prepare_weights, save
+from figures import Figure, save, table
+from gpu_rows import GPU, MANY, WALL, of_bound, rates, walls
+from peers_material import IMAGE_PX, WEIGHTS, prepare_weights
+from peers_material import save as save_pictures
 from peers_processes import Timed, time_contender
-from peers_rows import ALL, Contender, Row
+from peers_rows import Row
 from tlsearch.features.passes import cuda_graph
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
@@ -45,39 +49,6 @@ RESULTS = Path(__file__).parent / "results"
 EACH, EACH_DRY = 400, 12  # drawings of each of five people
 BATCH, BATCH_DRY = 256, 4
 REPEATS, REPEATS_DRY = 50, 3
-MANY = Row(
-    name="heads_2000",
-    title="head trials a second, 2 000 trials",
-    data="drawn",
-    trials=2_000,
-    contenders={
-        "B1": Contender(trials=3, target=1000, stretch=3000),
-        "B2": Contender(trials=30, target=50, stretch=200),
-        "tlsearch": ALL,
-    },
-)
-WALL = Row(
-    name="wall_200",
-    title="wall time of 200 trials, from process start",
-    data="drawn",
-    trials=200,
-    contenders={
-        "B1": Contender(trials=3, target=300, stretch=1000),
-        "B2": Contender(target=8, stretch=15),
-        "tlsearch": ALL,
-    },
-)
-OF_BOUND, OF_BOUND_STRETCH = 0.6, 0.9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A line of the table."""
-
-    what: str
-    measured: str
-    target: str
-    stretch: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +64,11 @@ class Extraction:
     rate: float
     bound: float
     bandwidth: float
+
+    def figure(self) -> Figure:
+        """The share of the bound."""
+        told = f"{self.rate:.0f} of {self.bound:.0f} pictures a second, {self.bandwidth / 1e9:.0f} GB/s"
+        return of_bound(100 * self.rate / self.bound, told)
 
 
 def dry(row: Row) -> Row:
@@ -111,35 +87,6 @@ def compare(row: Row, material: Path) -> dict[str, Timed]:
     return times
 
 
-def rate_lines(row: Row, times: dict[str, Timed]) -> list[Line]:
-    """Trials a second of each, and how many times as many tlsearch does."""
-    rates = {who: 1 / timed.trial_s for who, timed in times.items()}
-    ours = rates["tlsearch"]
-    told = {who: f"({rate:.2f}; tlsearch {ours:.1f})" for who, rate in rates.items()}
-    return against(row, told, {who: f"{ours / rate:.0f} times" for who, rate in rates.items()})
-
-
-def wall_lines(row: Row, times: dict[str, Timed]) -> list[Line]:
-    """How often tlsearch's whole command fits into the others' time."""
-    ours = times["tlsearch"].seconds
-    told = {who: f"({timed.seconds:.1f} s; tlsearch {ours:.1f} s)" for who, timed in times.items()}
-    return against(row, told, {who: f"{timed.seconds / ours:.1f} times" for who, timed in times.items()})
-
-
-def against(row: Row, told: Mapping[str, str], measured: Mapping[str, str]) -> list[Line]:
-    """A line for each peer of a row."""
-    return [
-        Line(
-            what=f"{row.title}, against {who} {told[who]}",
-            measured=measured[who],
-            target=f"{how.target:g}",
-            stretch=f"{how.stretch:g}",
-        )
-        for who, how in row.contenders.items()
-        if who != "tlsearch"
-    ]
-
-
 def extraction(device: torch.device, folder: Path, *, batch: int, repeats: int) -> Extraction:
     """Measure the pass and its bound."""
     spec = PluginHost.load().backbone("mobilenet_v2")
@@ -147,7 +94,7 @@ def extraction(device: torch.device, folder: Path, *, batch: int, repeats: int) 
     loaded = build_backbone(spec, params={}, image_px=IMAGE_PX, variant=found.variant, weights=found.path, seed=0)
     prefix = Prefix(found.preprocessing, loaded.backbone, (), pooled=True)
     prefix.to(device).to(memory_format=torch.channels_last)
-    pixels = torch.zeros((batch, IMAGE_PX, IMAGE_PX, 3), dtype=torch.uint8, device=device)
+    pixels = torch.randint(256, (batch, IMAGE_PX, IMAGE_PX, 3), dtype=torch.uint8, device=device)
     run: Callable[[], object] = torch.no_grad()(functools.partial(prefix, pixels))
     if device.type == "cuda":
         run, _ = cuda_graph(functools.partial(prefix, pixels), device)
@@ -191,48 +138,21 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def extraction_line(found: Extraction) -> Line:
-    """The share of the bound."""
-    rates = f"{found.rate:.0f} of {found.bound:.0f} pictures a second, {found.bandwidth / 1e9:.0f} GB/s"
-    return Line(
-        what=f"MobileNetV2 extraction from pixels on the device, of the bandwidth bound ({rates})",
-        measured=f"{100 * found.rate / found.bound:.0f} %",
-        target=f"{100 * OF_BOUND:.0f} %",
-        stretch=f"{100 * OF_BOUND_STRETCH:.0f} %",
-    )
-
-
-def table(lines: list[Line], device: str) -> str:
-    """The lines as Markdown."""
-    told = [
-        f"# On {device}",
-        "",
-        f"{machine.machine()}; {machine.versions('tlsearch', 'torch', 'optuna')}; {datetime.now(UTC):%Y-%m-%d}.",
-        "Command: `python benchmarks/gpu.py`; what is in each time stands at the top of that file.",
-        "",
-        "| what | measured | target | stretch |",
-        "|---|---|---|---|",
-        *(f"| {line.what} | {line.measured} | {line.target} | {line.stretch} |" for line in lines),
-        "",
-    ]
-    return "\n".join(told)
-
-
-def measure(device: torch.device, material: Path, *, is_dry: bool) -> list[Line]:
-    """All lines, the quickest to know first."""
+def measure(device: torch.device, material: Path, *, is_dry: bool) -> list[Figure]:
+    """All figures, the quickest to know first."""
     each, batch, repeats = (EACH_DRY, BATCH_DRY, REPEATS_DRY) if is_dry else (EACH, BATCH, REPEATS)
     prepare_weights(material)
-    save(load(DrawnOptions(pictures=each), material / "draws"), material / WALL.data)
-    lines = [extraction_line(extraction(device, material, batch=batch, repeats=repeats))]
+    save_pictures(load(DrawnOptions(pictures=each), material / "draws"), material / WALL.data)
+    bound = extraction(device, material, batch=batch, repeats=repeats).figure()
     times = compare(dry(WALL) if is_dry else WALL, material)
-    lines += wall_lines(WALL, times)
-    return lines + rate_lines(MANY, times if is_dry else compare(MANY, material))
+    return [*rates(times if is_dry else compare(MANY, material)), *walls(times), bound]
 
 
 def main() -> None:
     """Measure as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dry-run", action="store_true", help="on the CPU, a few trials, nothing written")
+    parser.add_argument("--to", type=Path, default=RESULTS, metavar="FOLDER")
     given = parser.parse_args()
     there = torch.cuda.is_available()
     if not there and not given.dry_run:
@@ -240,11 +160,11 @@ def main() -> None:
     device = torch.device("cuda:0" if there else "cpu")
     name = torch.cuda.get_device_name(device) if there else "a CPU, a dry run of few trials: its numbers mean nothing"
     with tempfile.TemporaryDirectory(prefix="tlsearch-gpu-") as material:
-        found = table(measure(device, Path(material), is_dry=given.dry_run), name)
-    print(found)
+        found = measure(device, Path(material), is_dry=given.dry_run)
+    print(f"{name}; {machine.machine()}\n\n{table(found)}")
     if not given.dry_run:
-        file = RESULTS / f"gpu-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.md"
-        file.write_text(found, encoding="utf-8")
+        file = given.to / f"gpu-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
+        save(found, file, by=GPU, machine=f"{name}, {machine.machine()}")
         print(f"written to {file}")
 
 

@@ -1,8 +1,9 @@
 """B3: the same search as KerasTuner's users run it, on Keras's torch backend: BayesianOptimization over MobileNetV2.
 
-Knows nothing of tlsearch. Written in good faith: pictures resized on disk beforehand, two loader workers that stay and
-send bytes, the frozen part not trainable and called with `training=False`, pooled in the network. The network is built
-in `build`, as KerasTuner's guides have it; a trial's score is that of its best epoch, which is KerasTuner's rule.
+Knows nothing of tlsearch. Written in good faith: pictures resized on disk beforehand, a loader worker for each core
+(two at least) that stays and sends bytes, the frozen part not trainable and called with `training=False`, pooled in the
+network. The network is built in `build`, as KerasTuner's guides have it; a trial's score is that of its best epoch,
+which is KerasTuner's rule.
 
     python benchmarks/keras_tuner_loop.py FOLDER --weights mobilenet.weights.h5 --trials 1
     python benchmarks/keras_tuner_loop.py --features FILE.npz     # heads alone, on features that are there already
@@ -32,6 +33,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 IMAGE_PX, FEATURES = 160, 1280
 PREDICT_BATCH = 64
+WORKERS = max(2, len(os.sched_getaffinity(0)))
 # The first layer of the trained part, by how many of the 19 stages are trained.
 TRAINED_FROM = {1: "Conv_1", 2: "block_16_expand", 3: "block_15_expand", 4: "block_14_expand"}
 Batch = tuple[Tensor, Tensor]
@@ -231,7 +233,7 @@ def main() -> None:
         else:
             classes = len(list((given.folder / "train").iterdir()))
             parts = {part: Pictures(given.folder / part, classes) for part in ("train", "val")}
-            heads = Heads(network(given.weights, given.unfrozen), kept_loaders(parts, 2), classes, given)
+            heads = Heads(network(given.weights, given.unfrozen), kept_loaders(parts, WORKERS), classes, given)
             search(heads, given, scratch)
             print(json.dumps({"trials": heads.told}))
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from tlsearch.devices import cpu_threads
 
+DRIFT = 0.2  # of the control loop, from which on a round is repeated
+
 
 def machine() -> str:
     """Cores and processor, in words."""
@@ -40,3 +42,8 @@ def control() -> float:
             matrix @ matrix
         seconds.append(time.monotonic() - began)
     return median(seconds)
+
+
+def steady(before: float, after: float) -> bool:
+    """Whether a control loop says that the machine was equally fast at both ends of a round."""
+    return max(before, after) <= (1 + DRIFT) * min(before, after)

@@ -1,7 +1,7 @@
 """tlsearch beside its peers: time of whole searches, and the score of what they choose.
 
-    python benchmarks/peers.py                        # every row, five steady rounds each: about an hour and a half
-    python benchmarks/peers.py --rows linear_50       # some rows; what is measured already is kept and continued
+    python benchmarks/peers.py                        # every row, five steady rounds each
+    python benchmarks/peers.py --rows linear_50       # some rows; rounds of the same code are kept and continued
     python benchmarks/peers.py --quick                # three rounds on celebs_demo, some minutes; writes nothing
     python benchmarks/peers.py --gather a.json b.json # takes in what other benchmarks measured with --json
 
@@ -13,16 +13,22 @@ and numbers of trials and epochs, and BatchNorm frozen everywhere. They are time
 imports included, one after another in alternating order; a round in which a control loop moved by over 20 % is
 repeated. What would take hours is timed on a few trials and multiplied: the table says on how many.
 
+tlsearch's workers keep memory that they free (docs/design.md, section 6), which a plain script does not: on some
+machines this alone makes a network twice as fast. In one round of each row the peers run once more with the same
+settings, and the page has both ratios.
+
+Rounds stand in one table only if they were made with one code, one set of versions, on one machine, and as the row is
+now: the last round decides which. Measure in a clone in which nothing is changed.
+
 --quick fails only where in two of three rounds tlsearch is slower than B2, or a ratio is under half of the one that
-the committed results of this machine hold.
+the committed results of this machine hold; it says so where they hold none.
 """
 
 import argparse
 import json
-import subprocess
 import tempfile
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,10 +37,11 @@ import machine
 import peers_quality
 from peers_material import prepare_pictures, prepare_weights
 from peers_plot import PLOTTED, plot
-from peers_processes import time_contender
-from peers_rounds import Round, as_json, load, middle, order, rounds_in, save, too_slow
+from peers_processes import Timed, time_contender
+from peers_rounds import OURS, Round, as_json, load, middle, newest, order, rounds_in, save, too_slow
 from peers_rows import QUICK, ROWS, Row, row
 from peers_table import page, round_line
+from provenance import Provenance, now
 from searches import side_by_side
 
 RESULTS = Path(__file__).parent / "results"
@@ -43,38 +50,47 @@ QUICK_ROUNDS = 3
 SIDE_BY_SIDE = 2  # seeds of the row of quality, whose time nobody looks at
 
 
-def play(asked: Row, number: int, material: Path, *, keep_freed: bool) -> Round:
-    """One round of a row."""
+def play(asked: Row, number: int, material: Path, made: Provenance, *, keeps: bool) -> Round:
+    """One round of a row; `keeps` runs the peers once more with the workers' memory settings."""
     before = machine.control()
-    times = {}
-    for who in order(asked.contenders, number):
-        with tempfile.TemporaryDirectory(prefix="tlsearch-peers-") as scratch:
-            times[who] = time_contender(who, asked, material, Path(scratch), seed=number, keep_freed=keep_freed)
-        print(f"{asked.name}, round {number + 1}: {who} {times[who].seconds:.1f} s", flush=True)
+    times = times_of(order(asked.contenders, number), asked, number, material, keep_freed=False)
+    peers = [who for who in asked.contenders if who != OURS] if keeps else []
+    kept = times_of(peers, asked, number, material, keep_freed=True)
     return Round(
         row=asked.name,
+        terms=asked.terms,
         times=times,
+        kept=kept,
         control=(before, machine.control()),
-        commit=commit(),
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        made=made,
+        date=now(),
     )
 
 
-def commit() -> str:
-    """The code's commit, with a plus where files are changed; empty outside a repository."""
-    asked = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty=+", "--exclude=*"]
-    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+def times_of(names: Sequence[str], asked: Row, number: int, material: Path, *, keep_freed: bool) -> dict[str, Timed]:
+    """Time contenders one after another, the round's number as their seed."""
+    times: dict[str, Timed] = {}
+    for who in names:
+        with tempfile.TemporaryDirectory(prefix="tlsearch-peers-") as scratch:
+            times[who] = time_contender(who, asked, material, Path(scratch), seed=number, keep_freed=keep_freed)
+        how = ", keeping freed memory" if keep_freed else ""
+        print(f"{asked.name}, round {number + 1}: {who}{how} {times[who].seconds:.1f} s", flush=True)
+    return times
 
 
-def play_row(asked: Row, raw: dict[str, Any], file: Path, given: argparse.Namespace, material: Path) -> None:
+def play_row(asked: Row, raw: dict[str, Any], file: Path, rounds: int, material: Path) -> None:
     """Play rounds until enough are steady, or twice as many are played; each is kept at once."""
     prepare_pictures(asked.data, material)
+    made = Provenance.of_now()
     while True:
-        rounds = rounds_in(raw, asked.name)
-        if sum(one.steady for one in rounds) >= given.rounds or len(rounds) >= 2 * given.rounds:
+        played = rounds_in(raw, asked, made)
+        if sum(one.steady for one in played) >= rounds or len(played) >= 2 * rounds:
             return
-        one = play(asked, len(rounds), material, keep_freed=given.keep_freed_memory)
-        print(round_line(asked, one), flush=True)
+        keeps = not any(one.kept and one.steady for one in played)
+        one = play(asked, len(played), material, made, keeps=keeps)
+        if Provenance.of_now() != made:
+            raise SystemExit("the code was changed while it was measured: measure in a clone of the repository")
+        print(round_line(asked, one, len(played) + 1), flush=True)
         raw.setdefault("rounds", []).append(as_json(one))
         save(file, raw)
 
@@ -83,13 +99,16 @@ def quick(file: Path, material: Path) -> None:
     """Three rounds of one row, held to what is recorded."""
     asked = row(QUICK)
     prepare_pictures(asked.data, material)
-    kept = rounds_in(load(file), QUICK)
-    recorded = {who: middle(kept, who) for who in asked.contenders if who not in ("B3", "tlsearch")} if kept else {}
+    raw = load(file)
+    kept = rounds_in(raw, asked, newest(raw))
+    recorded = {who: middle(kept, who) for who in asked.contenders if who not in ("B3", OURS)} if kept else {}
+    if not kept:
+        print(f"{file.name} holds no round of this row: tlsearch is held against B2 alone", flush=True)
     without = {who: how for who, how in asked.contenders.items() if who != "B3"}  # three minutes, and no promise to CI
-    played = []
+    played: list[Round] = []
     for number in range(QUICK_ROUNDS):
-        played.append(play(replace(asked, contenders=without), number, material, keep_freed=False))
-        print(round_line(asked, played[-1]), flush=True)
+        played.append(play(replace(asked, contenders=without), number, material, Provenance.of_now(), keeps=False))
+        print(round_line(asked, played[-1], number + 1), flush=True)
     if faults := too_slow(played, recorded):
         raise SystemExit("\n".join(faults))
 
@@ -102,7 +121,6 @@ def command_line() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="steady ones of each row")
     parser.add_argument("--seeds", type=int, default=20, help="of the row of quality")
     parser.add_argument("--fresh", action="store_true", help="forget earlier rounds of these rows")
-    parser.add_argument("--keep-freed-memory", action="store_true", help="give peers the workers' memory settings")
     parser.add_argument("--material", type=Path, help="keep pictures and weights in this folder")
     parser.add_argument("--gather", type=Path, nargs="+", default=[], metavar="FILE", help="rows of other benchmarks")
     parser.add_argument("--quick", action="store_true")
@@ -121,30 +139,41 @@ def measure(given: argparse.Namespace, file: Path, material: Path) -> None:
         if name == QUALITY:
             measure_quality(raw, file, given.seeds, material)
         else:
-            play_row(row(name), raw, file, given, material)
+            play_row(row(name), raw, file, given.rounds, material)
             if name in PLOTTED:
                 keep_b3_scores(row(name), raw, material)
-    rows = {one["row"]: one for source in given.gather for one in json.loads(source.read_text(encoding="utf-8"))}
-    raw["gathered"] = [*({one["row"]: one for one in raw.get("gathered", [])} | rows).values()]
+    gather(raw, given.gather)
     save(file, raw)
+
+
+def gather(raw: dict[str, Any], sources: Sequence[Path]) -> None:
+    """Take in figures of other benchmarks, each in place of what the same script told of the same machine before."""
+    told = [json.loads(source.read_text(encoding="utf-8")) for source in sources]
+    places = [(one["by"], one["made"]["machine"]) for one in told]
+    before = [one for one in raw.get("gathered", []) if (one["by"], one["made"]["machine"]) not in places]
+    raw["gathered"] = before + told
 
 
 def measure_quality(raw: dict[str, Any], file: Path, seeds: int, material: Path) -> None:
     """Play the seeds that were not played yet, two side by side; each pair is kept at once."""
-    measured = raw.setdefault(QUALITY, [])
+    made = asdict(Provenance.of_now())
     peers_quality.fresh_features(material)  # by one process, for all
-    while left := range(len(measured) + 1, seeds + 1)[:SIDE_BY_SIDE]:
+    measured = raw.setdefault(QUALITY, [])
+    while left := peers_quality.missing(measured, made, seeds)[:SIDE_BY_SIDE]:
         one = partial(peers_quality.one_seed, material=material)
         found = side_by_side(one, left, workers=SIDE_BY_SIDE, said=f"quality from seed {left[0]}")
-        measured += [{"seed": seed, **scores, "commit": commit()} for seed, scores in zip(left, found, strict=True)]
+        measured += [
+            {"seed": seed, "scores": scores, "made": made, "date": now()}
+            for seed, scores in zip(left, found, strict=True)
+        ]
         save(file, raw)
 
 
 def keep_b3_scores(asked: Row, raw: dict[str, Any], material: Path) -> None:
     """The scores of KerasTuner's trials, from kept features, where the plot does not have them yet."""
     kept = raw.setdefault("b3_scores", {})
-    if asked.name not in kept:
-        kept[asked.name] = peers_quality.keras_scores(asked, material)
+    if kept.get(asked.name, {}).get("terms") != asked.terms:
+        kept[asked.name] = {"terms": asked.terms, "scores": peers_quality.keras_scores(asked, material)}
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from peers_rounds import OURS, Round, counted, rounds_in
+from peers_rounds import OURS, Round, counted, newest, rounds_in
 from peers_rows import WHO, Row, row
 
 WIDTH, HEIGHT = 960, 520
@@ -40,11 +40,12 @@ class Line:
 
 def plot(raw: Mapping[str, Any]) -> str:
     """The plot of the first row that can be drawn; an empty picture says so where none was measured."""
+    made = newest(raw)
     for name in PLOTTED:
-        rounds = rounds_in(raw, name)
+        rounds = rounds_in(raw, row(name), made)
         if rounds:
             drawn = sorted(counted(rounds), key=lambda one: one.times[OURS].seconds)[len(counted(rounds)) // 2]
-            found = list(lines(row(name), drawn, raw.get("b3_scores", {}).get(name, [])))
+            found = list(lines(row(name), drawn, raw.get("b3_scores", {}).get(name, {}).get("scores", [])))
             return drawing(row(name), found)
     return "\n".join([opening(), text(WIDTH / 2, HEIGHT / 2, "Nothing was measured yet.", anchor="middle"), "</svg>\n"])
 

@@ -2,15 +2,16 @@
 
 Each seed draws its own 150 pictures of celebs_demo and deals them; all contenders search the same pictures, parts,
 network and space with the same number of trials, and hand over what their user would get: tlsearch its final model,
-which is fitted on all development pictures; B2 the head of its best trial; KerasTuner `get_best_models(1)`. The
-features of a frozen network are the same whether they are kept or not, so B1's score is B2's. The features of the
-fresh drawings are extracted once.
+which is fitted on all development pictures; B2 the head of its best trial; KerasTuner `get_best_models(1)`. Nothing
+keeps a person from fitting B2's best trial anew on all development pictures, so that is scored as well. The features
+of a frozen network are the same whether they are kept or not, so B1's score is B2's. The features of the fresh
+drawings are extracted once.
 """
 
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -24,9 +25,11 @@ from torch import nn
 
 from imbalance import interval
 from peers_material import TORCH_WEIGHTS, part_of, square
-from peers_processes import HERE, run_tlsearch, timed
+from peers_processes import HERE, NAME, run_tlsearch, timed
+from peers_rounds import OURS
 from peers_rows import Row, row
 from plain_loop import FEATURES, Stem, load_network
+from provenance import Provenance
 from tlsearch.host import PluginHost
 from tlsearch.model import load_final
 
@@ -36,6 +39,7 @@ FRESH_SEED = 0  # of the pictures to be tested on; study seeds begin at 1
 BATCH = 64
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # heads are small, and seeds run side by side
 PEERS = {"B2": "plain_loop.py", "B3": "keras_tuner_loop.py"}
+REFITTED = "B2, fitted anew"
 Features = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
@@ -134,17 +138,28 @@ def one_seed(seed: int, material: Path) -> dict[str, float]:
         folder = Path(scratch)
         pictures = draw_folder(seed, folder)
         save_features(network, pictures, test, folder / "features.npz")
-        found = {who: float(peer_on_features(who, folder / "features.npz", asked, seed=seed)["test"]) for who in PEERS}
+        told = {who: peer_on_features(who, folder / "features.npz", asked, seed=seed) for who in PEERS}
         run_tlsearch(replace(asked, data=pictures.name), folder, folder, seed=seed)
-        found["tlsearch"] = final_accuracy(folder / "runs" / "peers", test)
-    return found
+        ours = final_accuracy(folder / "runs" / NAME, test)
+    return {**{who: float(one["test"]) for who, one in told.items()}, REFITTED: told["B2"]["refitted"], OURS: ours}
 
 
-def differences(measured: Sequence[dict[str, float]]) -> dict[str, tuple[float, float, float]]:
-    """tlsearch less each peer, in points: mean over the seeds, and the ends of its 95 % interval."""
-    return {who: interval([100 * (one["tlsearch"] - one[who]) for one in measured]) for who in PEERS}
+def missing(measured: Sequence[Mapping[str, Any]], made: Mapping[str, Any], seeds: int) -> list[int]:
+    """The seeds, from 1 on, that this code did not play yet."""
+    played = {one["seed"] for one in measured if one["made"] == made}
+    return [seed for seed in range(1, seeds + 1) if seed not in played]
 
 
-def best_peer(measured: Sequence[dict[str, float]]) -> str:
+def scores_in(raw: Mapping[str, Any], made: Provenance | None) -> dict[int, dict[str, float]]:
+    """The accuracies of every seed that may stand in one table, by seed."""
+    return {one["seed"]: one["scores"] for one in raw.get("quality", []) if Provenance(**one["made"]) == made}
+
+
+def difference(measured: Sequence[Mapping[str, float]], who: str) -> tuple[float, float, float]:
+    """tlsearch less a peer, in points: mean over the seeds, and the ends of its 95 % interval."""
+    return interval([100 * (one[OURS] - one[who]) for one in measured])
+
+
+def best_peer(measured: Sequence[Mapping[str, float]]) -> str:
     """The peer whose mean is the highest."""
     return max(PEERS, key=lambda who: sum(one[who] for one in measured))

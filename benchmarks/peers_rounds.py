@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import machine
 from peers_processes import Timed
-from peers_rows import Contender
+from peers_rows import Contender, Row
+from provenance import Provenance
 
-DRIFT = 0.2  # of the control loop, from which on a round is repeated
 OURS = "tlsearch"
 
 
@@ -20,26 +21,39 @@ class Round:
 
     Args:
         row: Its name.
+        terms: All that its time depends on, as `Row.terms` had it.
         times: By contender, in the order in which they ran.
+        kept: Peers once more, with the memory settings of tlsearch's workers; in most rounds none.
         control: The control loop's seconds before and after.
-        commit: Of the code that was measured.
+        made: What was measured, on what.
         date: UTC, ISO 8601.
     """
 
     row: str
+    terms: Mapping[str, Any]
     times: Mapping[str, Timed]
+    kept: Mapping[str, Timed] = field(default_factory=dict)
     control: tuple[float, float]
-    commit: str
+    made: Provenance
     date: str
 
     @property
     def steady(self) -> bool:
         """Whether the machine was equally fast at both ends."""
-        return max(self.control) <= (1 + DRIFT) * min(self.control)
+        return machine.steady(*self.control)
 
     def ratio(self, who: str) -> float:
         """How often tlsearch fits into another's time."""
         return self.times[who].seconds / self.times[OURS].seconds
+
+    def kept_ratio(self, who: str) -> float:
+        """The same where the other has the memory settings of tlsearch's workers."""
+        return self.kept[who].seconds / self.times[OURS].seconds
+
+    def unraced_ratio(self, who: str) -> float:
+        """The same had tlsearch stopped no trial early."""
+        ours = self.times[OURS]
+        return self.times[who].seconds / (ours.seconds if ours.unraced_s is None else ours.unraced_s)
 
 
 def order(contenders: Mapping[str, Contender], number: int) -> list[str]:
@@ -80,21 +94,32 @@ def load(file: Path) -> dict[str, Any]:
     return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
 
 
-def rounds_in(raw: Mapping[str, Any], row: str) -> list[Round]:
-    """The rounds of a row that were measured before."""
-    return [
-        Round(
-            row=row,
-            times={
-                who: Timed(**{**one, "curve": [(t, s) for t, s in one["curve"]]}) for who, one in each["times"].items()
-            },
-            control=(each["control"][0], each["control"][1]),
-            commit=each["commit"],
-            date=each["date"],
-        )
-        for each in raw.get("rounds", [])
-        if each["row"] == row
-    ]
+def newest(raw: Mapping[str, Any]) -> Provenance | None:
+    """What the last round, or the last seed of the row of quality, was made with; None where there is nothing."""
+    played = [*raw.get("rounds", []), *raw.get("quality", [])]
+    return Provenance(**max(played, key=lambda one: str(one["date"]))["made"]) if played else None
+
+
+def rounds_in(raw: Mapping[str, Any], row: Row, made: Provenance | None) -> list[Round]:
+    """The rounds of a row that may stand in one table: of one code on one machine, as the row is now."""
+    found = [_round(one) for one in raw.get("rounds", []) if one["row"] == row.name]
+    return [one for one in found if one.made == made and one.terms == row.terms]
+
+
+def _round(one: Mapping[str, Any]) -> Round:
+    return Round(
+        row=one["row"],
+        terms=one["terms"],
+        times=_times(one["times"]),
+        kept=_times(one["kept"]),
+        control=(one["control"][0], one["control"][1]),
+        made=Provenance(**one["made"]),
+        date=one["date"],
+    )
+
+
+def _times(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Timed]:
+    return {who: Timed(**{**one, "curve": [(t, s) for t, s in one["curve"]]}) for who, one in told.items()}
 
 
 def save(file: Path, raw: Mapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """The rows of the comparison with peers: what each searches, whom it is held against, and what is promised."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 WHO = {
     "B1": "Optuna and a plain PyTorch loop",
@@ -61,6 +62,13 @@ class Row:
         cut = f"trains the last {self.unfrozen} of 19 stages" if self.unfrozen else "all 19 stages frozen"
         heads = " and ".join(self.heads)
         return f"{pictures}, 160 px, {self.trials} trials, {self.epochs} epochs, {heads} heads, {self.backbone}: {cut}"
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """All that a round's time depends on, as it travels as JSON: without titles and goals."""
+        told: dict[str, Any] = {key: value for key, value in asdict(self).items() if key not in ("name", "title")}
+        parts = {who: {"trials": how.trials, "epochs": how.epochs} for who, how in self.contenders.items()}
+        return {**told, "heads": list(self.heads), "contenders": parts}
 
 
 ALL = Contender()
@@ -124,7 +132,7 @@ ROWS = (
         unfrozen=1,
         contenders={
             "B1": Contender(trials=1, epochs=2, target=6, stretch=10),
-            "tlsearch": Contender(trials=24),
+            "tlsearch": Contender(trials=12),
         },
     ),
     Row(

@@ -1,129 +1,119 @@
-"""The page of results: one table of targets, one table a row with its rounds, the row of quality, phases of time."""
+"""The page of results: every target with what was measured, one table a row with its rounds, the row of quality."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import machine
-from peers_quality import best_peer, differences
-from peers_rounds import OURS, Round, counted, middle, rounds_in
+from figures import Figure, digits, table
+from gpu_rows import GPU, promised
+from peers_quality import REFITTED, best_peer, difference, scores_in
+from peers_rounds import OURS, Round, counted, middle, newest, rounds_in
 from peers_rows import ROWS, WHO, Contender, Row
+from provenance import Provenance
 
 NOT_WORSE, BETTER = -0.5, 0.0  # points of accuracy
-LESS_IS_BETTER = ("s", "ms", "MB", "%", "trials", "times as long", "times as much")  # units of other benchmarks
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A row of the table of targets; other benchmarks write theirs with `--json`, under these names.
-
-    Args:
-        row: What was measured.
-        target: What is promised, in words.
-        stretch: What is hoped for, in words.
-        measured: The figure, or words.
-        unit: Of the figure.
-        reached: "target", "stretch", "no", or "" where the figure alone does not say.
-    """
-
-    row: str
-    target: str
-    stretch: str
-    measured: str
-    unit: str = ""
-    reached: str = ""
+# Whose figures `--gather` takes in, with what they are of.
+OTHERS = {
+    "extraction": "extraction of all cuts against eager PyTorch",
+    "suffix": "a trial alone that trains the last stages, from cached cuts",
+    "between_trials": "store, a trial; TPE, an ask; a worker waits",
+    "startup": "`--help` and `report`",
+    "memory": "private memory with 100 000 images",
+    "probes": "trials that closed-form probes save",
+    "racing": "what racing costs",
+}
 
 
 def page(raw: Mapping[str, Any]) -> str:
     """The whole page as Markdown."""
+    made = newest(raw)
+    played = [(row, rounds_in(raw, row, made)) for row in ROWS]
+    scores = scores_in(raw, made)
     parts = [
         "# tlsearch beside its peers",
-        f"{machine.machine()}; {machine.versions('tlsearch', 'torch', 'optuna', 'keras', 'keras-tuner', 'numpy')}.",
+        "Nothing was measured yet." if made is None else f"{made.machine}; {made.versions}; commit {made.commit}.",
         "`python benchmarks/peers.py`; what is in each time stands at the top of that file and of the contenders'.\n"
         "Ratios are medians over steady rounds: how often tlsearch's time fits into the other's.",
         "\n".join(f"- **{who}**: {what}" for who, what in WHO.items()),
-        "![Best score against time](" + machine.file_name() + ".svg)",
-        table_of_targets([*lines(raw), *gathered(raw)]),
-        *(section(row, rounds) for row in ROWS if (rounds := rounds_in(raw, row.name))),
-        *([quality(raw["quality"])] if len(raw.get("quality", [])) > 1 else []),
+        f"![Best score against time]({machine.file_name()}.svg)",
+        "## Targets",
+        table([*own(played, list(scores.values())), *elsewhere(raw)]),
+        "## Targets on a GPU",
+        table(on_gpu(raw)),
+        *origins(raw, made),
+        *(section(row, rounds) for row, rounds in played if rounds),
+        *([quality(scores)] if len(scores) > 1 else []),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def lines(raw: Mapping[str, Any]) -> Iterator[Line]:
-    """The targets of this benchmark's own rows."""
-    for row in ROWS:
-        rounds = rounds_in(raw, row.name)
+def own(played: Sequence[tuple[Row, Sequence[Round]]], scores: Sequence[Mapping[str, float]]) -> Iterator[Figure]:
+    """The targets of this benchmark's own rows, whether they were measured or not."""
+    for row, rounds in played:
         for who, how in row.contenders.items():
-            if rounds and who != OURS:
-                yield target_line(row, who, how, middle(rounds, who))
-    if len(raw.get("quality", [])) > 1:
-        peer = best_peer(raw["quality"])
-        value, low, high = differences(raw["quality"])[peer]
-        yield Line(
-            row=f"score of the chosen configuration, against {peer}",
-            target=f"not worse by {-NOT_WORSE:g} points",
-            stretch="better",
-            measured=f"{value:+.2f} (95 %: {low:+.2f} to {high:+.2f})",
+            if who != OURS:
+                yield from peer_figures(row, who, how, rounds)
+    best = best_peer(scores) if scores else "the best of B1 to B3"
+    for who in (best, REFITTED):
+        value, low, high = difference(scores, who) if len(scores) > 1 else (None, 0.0, 0.0)
+        yield Figure(
+            row=f"score of the chosen configuration, against {who}",
+            target=NOT_WORSE,
+            stretch=BETTER,
+            measured=value,
             unit="points",
-            reached=reached(value, NOT_WORSE, BETTER),
+            told=f"{len(scores)} seeds, 95 %: {low:+.2f} to {high:+.2f}",
         )
 
 
-def target_line(row: Row, who: str, how: Contender, ratio: float) -> Line:
-    """One peer of one row."""
-    return Line(
-        row=f"{row.title}, against {who}",
-        target="" if how.target is None else f"{how.target:g}",
-        stretch="" if how.stretch is None else f"{how.stretch:g}",
-        measured=figure(ratio),
-        unit="times",
-        reached="" if how.target is None else reached(ratio, how.target, how.stretch),
-    )
+def peer_figures(row: Row, who: str, how: Contender, rounds: Sequence[Round]) -> Iterator[Figure]:
+    """One peer of one row: as it is, with the memory settings of our workers, and had no trial been stopped early."""
+    base = f"{row.title}, against {who}"
+    steady = counted(rounds)
+    told = f"{sum(one.steady for one in rounds)} of {len(rounds)} rounds steady"
+    found: list[tuple[str, float | None, str]] = [(base, middle(rounds, who) if rounds else None, told)]
+    if any(one.times[OURS].pruned for one in steady):
+        found.append((f"{base}, all trials trained to their end", median(one.unraced_ratio(who) for one in steady), ""))
+    if kept := [one for one in steady if who in one.kept]:
+        words, again = f"{base} with our workers' memory settings", median(one.kept_ratio(who) for one in kept)
+        found.append((words, again, f"{len(kept)} round{'s' * (len(kept) > 1)}"))
+    for words, ratio, more in found:
+        yield Figure(row=words, target=how.target, stretch=how.stretch, measured=ratio, unit="times", told=more)
 
 
-def reached(value: float, target: float, stretch: float | None) -> str:
-    """Which of two goals a figure has reached."""
-    if stretch is not None and value >= stretch:
-        return "stretch"
-    return "target" if value >= target else "no"
+def elsewhere(raw: Mapping[str, Any]) -> Iterator[Figure]:
+    """The rows of other benchmarks, those that were not measured in one line each."""
+    told = {one["by"]: one["figures"] for one in raw.get("gathered", []) if one["by"] in OTHERS}
+    for by, what in OTHERS.items():
+        nothing = Figure(row=f"{what} (`{by}.py`)", target=None, stretch=None, measured=None, unit="")
+        yield from (Figure(**one) for one in told[by]) if by in told else [nothing]
 
 
-def gathered(raw: Mapping[str, Any]) -> Iterator[Line]:
-    """The rows that other benchmarks measured."""
-    for one in raw.get("gathered", []):
-        words = {key: "" if value is None else shown(value) for key, value in one.items()}
-        known = {key: words.get(key, "") for key in ("row", "target", "stretch", "measured", "unit")}
-        yield Line(**known, reached=reached_elsewhere(one))
-
-
-def reached_elsewhere(one: Mapping[str, Any]) -> str:
-    """Which goal a row of another benchmark has reached; "" where units don't say whether more is better."""
-    unit, value, target, stretch = (one.get(key) for key in ("unit", "measured", "target", "stretch"))
-    if not isinstance(value, float | int) or not isinstance(target, float | int):
-        return ""
-    if unit in LESS_IS_BETTER:
-        return reached(-value, -target, None if stretch is None else -stretch)
-    return reached(value, target, stretch) if str(unit).startswith("times") else ""
-
-
-def shown(value: Any) -> str:
-    """A figure of another benchmark, in words."""
-    return figure(value) if isinstance(value, float) else str(value)
-
-
-def figure(value: float) -> str:
-    """Three digits of a figure."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def table_of_targets(found: Sequence[Line]) -> str:
-    """What is promised, and what was measured."""
-    rows = [
-        f"| {one.row} | {one.target} | {one.stretch} | {one.measured} | {one.unit} | {one.reached} |" for one in found
+def on_gpu(raw: Mapping[str, Any]) -> list[Figure]:
+    """The rows that were measured on GPUs; without any, what is promised of one."""
+    told = [one for one in raw.get("gathered", []) if one["by"] == GPU]
+    found = [
+        Figure(**{**figure, "row": f"{one['made']['machine']}: {figure['row']}"})
+        for one in told
+        for figure in one["figures"]
     ]
-    return "\n".join(["| | target | stretch | measured | unit | reached |", "|---|---|---|---|---|---|", *rows])
+    return found or promised()
+
+
+def origins(raw: Mapping[str, Any], made: Provenance | None) -> list[str]:
+    """What the figures of other benchmarks were made with."""
+    told = [(one, Provenance(**one["made"])) for one in raw.get("gathered", [])]
+    same = [f"`{one['by']}.py`" for one, own_made in told if own_made == made]
+    others = [
+        f"`{one['by']}.py` on {one['date'][:10]} at commit {own_made.commit} on {own_made.machine}; {own_made.versions}"
+        for one, own_made in told
+        if own_made != made
+    ]
+    lines = [f"- {line}" for line in others]
+    if same:
+        lines.insert(0, f"- {', '.join(same)} at the commit of this page")
+    return ["Measured by other scripts:\n\n" + "\n".join(lines)] if lines else []
 
 
 def section(row: Row, rounds: Sequence[Round]) -> str:
@@ -131,17 +121,17 @@ def section(row: Row, rounds: Sequence[Round]) -> str:
     names = [who for who in WHO if who in row.contenders]
     heads = [f"{who}, s" for who in names] + [f"{who} / tlsearch" for who in names if who != OURS]
     heads += ["best score: " + ", ".join(names), "control loop, s"]
-    table = [f"| round | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
-    table += [round_line(row, one, number) for number, one in enumerate(rounds, start=1)]
-    return "\n\n".join([f"## {row.title}", row.setting + ".", "\n".join(table), *remarks(row, rounds)])
+    lines = [f"| round | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    lines += [round_line(row, one, number) for number, one in enumerate(rounds, start=1)]
+    return "\n\n".join([f"## {row.title}", row.setting + ".", "\n".join(lines), *remarks(row, rounds)])
 
 
-def round_line(row: Row, one: Round, number: int = 1) -> str:
+def round_line(row: Row, one: Round, number: int) -> str:
     """One round as a line of its table."""
     names = [who for who in WHO if who in one.times]
     cells = [str(number)]
     cells += [f"{one.times[who].seconds:.1f}{part_measured(one, row, who)}" for who in names]
-    cells += [figure(one.ratio(who)) for who in names if who != OURS]
+    cells += [digits(one.ratio(who)) for who in names if who != OURS]
     cells.append(", ".join(f"{one.times[who].best:.3f}" for who in names))
     cells.append(f"{one.control[0]:.2f}, {one.control[1]:.2f}" + ("" if one.steady else ": **not steady**"))
     return f"| {' | '.join(cells)} |"
@@ -162,39 +152,38 @@ def remarks(row: Row, rounds: Sequence[Round]) -> Iterator[str]:
             ran += f", {how.epochs} of {row.epochs} epochs each" if how.epochs else ""
             told.append(f"{who} ran {ran}; the rest is multiplied")
     each = {who: median(one.times[who].trial_s for one in counted(rounds)) for who in row.contenders}
-    told.append("A trial takes " + ", ".join(f"{who} {figure(seconds)} s" for who, seconds in each.items()))
+    told.append("A trial takes " + ", ".join(f"{who} {digits(seconds)} s" for who, seconds in each.items()))
     ours = [one.times[OURS] for one in counted(rounds)]
     told.append(f"tlsearch has its last trial's result after {median(one.last_trial_s for one in ours):.1f} s")
     if any(one.pruned for one in ours):
         told.append(f"It stopped {median(one.pruned for one in ours):g} of the trials that it ran early")
-    yield sentences(told)
+    yield ". ".join(told) + "."
+    if kept := [one for one in counted(rounds) if one.kept]:
+        again = ", ".join(f"{who} {one.seconds:.1f} s" for who, one in kept[0].kept.items())
+        yield f"With the memory settings of tlsearch's workers: {again}."
     phases = {name: median(one.phases.get(name, 0.0) for one in ours) for name in ours[0].phases}
     yield "Of tlsearch's time: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases.items()) + "."
-    commits = sorted({one.commit for one in rounds})
-    yield f"Commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}; {rounds[-1].date[:10]}."
+    yield f"Measured on {rounds[-1].date[:10]}."
 
 
-def sentences(parts: Sequence[str]) -> str:
-    """Parts as sentences; names keep their letters."""
-    return ". ".join(parts) + "."
-
-
-def quality(measured: Sequence[Mapping[str, Any]]) -> str:
+def quality(scores: Mapping[int, Mapping[str, float]]) -> str:
     """Every seed's scores, and the differences."""
-    names = [who for who in WHO if who in measured[0]]
-    table = [f"| seed | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for one in measured:
-        table.append(f"| {one['seed']} | {' | '.join(f'{100 * one[who]:.2f} %' for who in names)} |")
+    measured = list(scores.values())
+    names = list(measured[0])
+    lines = [f"| seed | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for seed, one in scores.items():
+        lines.append(f"| {seed} | {' | '.join(f'{100 * one[who]:.2f} %' for who in names)} |")
     means = [f"{who} {100 * sum(one[who] for one in measured) / len(measured):.2f} %" for who in names]
-    gains = [
-        f"tlsearch less {who}: {value:+.2f} points (95 %: {low:+.2f} to {high:+.2f})"
-        for who, (value, low, high) in differences([dict(one) for one in measured]).items()
-    ]
+    gains = []
+    for who in names:
+        if who != OURS:
+            value, low, high = difference(measured, who)
+            gains.append(f"tlsearch less {who}: {value:+.2f} points (95 %: {low:+.2f} to {high:+.2f})")
     return "\n\n".join(
         [
             "## Score of what each contender hands its user",
             "What is measured stands at the top of `peers_quality.py`; B1's score is B2's.",
-            "\n".join(table),
-            f"Means: {', '.join(means)}. " + sentences(gains),
+            "\n".join(lines),
+            f"Means: {', '.join(means)}. {'. '.join(gains)}.",
         ]
     )

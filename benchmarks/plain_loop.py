@@ -1,8 +1,8 @@
 """A search as a good plain script runs it: Optuna's TPE in memory, PyTorch, torchvision's MobileNetV2.
 
-Knows nothing of tlsearch. Written in good faith: pictures resized on disk beforehand, two loader workers that stay and
-send bytes, channels_last, the frozen part in inference mode and without gradients, one evaluation a trial, torch's
-fused AdamW.
+Knows nothing of tlsearch. Written in good faith: pictures resized on disk beforehand, a loader worker for each core
+(two at least) that stays and sends bytes, channels_last, the frozen part in inference mode and without gradients, one
+evaluation a trial, torch's fused AdamW.
 
 B1, the default, pushes every picture through the frozen part in every epoch of every trial, as search tools do.
 B2, `--features-once`, extracts the features once before the search and indexes them in memory, as an expert writes it
@@ -12,12 +12,14 @@ by hand.
     python benchmarks/plain_loop.py --features FILE.npz     # B2 on features that are there already
 
 Prints one JSON object: of each trial when it ended (seconds since the epoch), what it and its epochs took, its score;
-with features also the accuracy of the best trial's head on those to test on.
+with features also, on those to test on, the accuracy of the best trial's head and that of the same trial trained anew
+on all others.
 """
 
 import argparse
 import copy
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -35,6 +37,7 @@ from torchvision.models import mobilenet_v2
 
 FEATURES = 1280
 PREDICT_BATCH = 64
+WORKERS = max(2, len(os.sched_getaffinity(0)))
 Batch = tuple[Tensor, Tensor]  # pictures or features, and labels
 
 
@@ -56,7 +59,7 @@ class Batches(Protocol):
 
 
 class Pictures(Dataset[Batch]):
-    """Pictures of the network's size, one sub-folder a class, decoded by two workers that stay between trials."""
+    """Pictures of the network's size, one sub-folder a class, decoded by workers that stay between trials."""
 
     def __init__(self, folder: Path) -> None:
         names = sorted(sub.name for sub in folder.iterdir())
@@ -78,7 +81,7 @@ class Pictures(Dataset[Batch]):
                 self,
                 size,
                 shuffle=shuffle,
-                num_workers=2,
+                num_workers=WORKERS,
                 persistent_workers=True,
                 pin_memory=torch.cuda.is_available(),
             )
@@ -158,7 +161,7 @@ class Search:
         self.told: list[Told] = []
         self.best: tuple[float, nn.Module] = (-1.0, suffix)
 
-    def objective(self, trial: optuna.Trial) -> float:
+    def objective(self, trial: optuna.trial.BaseTrial) -> float:
         """Train one network and return its accuracy on the validation pictures."""
         began = time.perf_counter()
         suffix = copy.deepcopy(self.suffix)  # in inference mode: BatchNorm stays as it was pretrained
@@ -180,7 +183,7 @@ class Search:
         return score
 
     def fit(
-        self, trial: optuna.Trial, suffix: nn.Module, head: nn.Module, optimizer: torch.optim.Optimizer
+        self, trial: optuna.trial.BaseTrial, suffix: nn.Module, head: nn.Module, optimizer: torch.optim.Optimizer
     ) -> list[float]:
         """Train as the trial says; returns the seconds of each epoch."""
         size = trial.suggest_categorical("batch_size", [16, 32, 64])
@@ -201,7 +204,7 @@ class Search:
             seconds.append(time.perf_counter() - began)
         return seconds
 
-    def suggest_head(self, trial: optuna.Trial) -> tuple[nn.Module, float]:
+    def suggest_head(self, trial: optuna.trial.BaseTrial) -> tuple[nn.Module, float]:
         """A head with random weights, and its learning rate."""
         classes = self.train.classes
         if trial.suggest_categorical("head", self.given.heads) == "linear":
@@ -268,10 +271,11 @@ def on_pictures(given: argparse.Namespace) -> Search:
     return Search(frozen, suffix, train, validation, given)
 
 
-def kept(file: Path, part: str) -> Kept:
-    """A part of the features in a file."""
+def kept(file: Path, *parts: str) -> Kept:
+    """Parts of the features in a file, one after another."""
     arrays = np.load(file)
-    return Kept(torch.from_numpy(arrays[f"{part}_x"]), torch.from_numpy(arrays[f"{part}_y"]))
+    x, y = (np.concatenate([arrays[f"{part}_{of}"] for part in parts]) for of in "xy")
+    return Kept(torch.from_numpy(x), torch.from_numpy(y))
 
 
 def main() -> None:
@@ -280,7 +284,7 @@ def main() -> None:
     torch.manual_seed(given.seed)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if given.features:
-        train, validation = (kept(given.features, part) for part in ("train", "val"))
+        train, validation, test = (kept(given.features, part) for part in ("train", "val", "test"))
         search = Search(nn.Identity(), nn.Sequential(), train, validation, given)
     else:
         search = on_pictures(given)
@@ -288,7 +292,9 @@ def main() -> None:
     study.optimize(search.objective, n_trials=given.trials)
     told: dict[str, object] = {"trials": [asdict(one) for one in search.told]}
     if given.features:
-        told["test"] = search.accuracy(search.best[1], kept(given.features, "test"))
+        told["test"] = search.accuracy(search.best[1], test)
+        again = Search(nn.Identity(), nn.Sequential(), kept(given.features, "train", "val"), test, given)
+        told["refitted"] = again.objective(optuna.trial.FixedTrial(study.best_trial.params))
     print(json.dumps(told))
 
 

@@ -188,7 +188,7 @@ def main() -> None:
     found = [compare(SETS[name], given.seeds) for name in given.sets]
     print("\n".join(line for line, _ in found))
     if given.json:
-        save([row for _, row in found], given.json)
+        save([row for _, row in found], given.json, by="probes")
     if given.sets == list(SETS):
         RESULT.write_text(page([line for line, _ in found], given.seeds), encoding="utf-8")
         print(f"written: {RESULT}")

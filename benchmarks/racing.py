@@ -5,23 +5,24 @@
 
 Each study draws its own 300 pictures of celebs_demo's people and searches 20 trials at 96 px over the depth at which a
 backbone is frozen, once with racing and once without: equal pictures, folds, seeds and budgets. The score is that of
-the final model on 5 000 fresh drawings, the same for all. Every study is one line of `results/racing.jsonl`; the page
-`results/racing.md` is written from them. Fails where racing costs over half a point, by the mean over studies.
+the final model on 5 000 fresh drawings, the same for all; the seconds are those of the search alone, for the study that
+comes first makes the features of both. Every study is one line of `results/racing.jsonl`; the page `results/racing.md`
+is written from them, and a pair is of one commit. Fails where racing costs over half a point, by the mean over studies.
 """
 
 import argparse
 import json
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from statistics import mean
 
 import machine
+from figures import Figure, save
 from imbalance import interval
+from provenance import ROOT, code
 from searches import search, side_by_side
 from tlsearch.execution.inline import InlineExecutor
 from tlsearch.host import PluginHost
@@ -47,7 +48,8 @@ class Searched:
         races: Whether trials were stopped early.
         truth: The final model's accuracy on fresh drawings.
         pruned: Trials that were stopped early.
-        seconds: Of the whole study, on one core.
+        seconds: Of its search, on one core.
+        commit: Of the code that ran it.
     """
 
     seed: int
@@ -55,6 +57,7 @@ class Searched:
     truth: float
     pruned: int
     seconds: float
+    commit: str
 
 
 class Unhurried(InlineExecutor):
@@ -73,7 +76,6 @@ def searched(which: tuple[int, bool], *, cache: Path) -> Searched:
         cache: Shared by all studies.
     """
     seed, races = which
-    began = time.monotonic()
     host = PluginHost.load(files=[PEOPLE])
     study = {
         "study": {"name": NAME, "seed": seed, "metric": "accuracy", "budget": {"trials": TRIALS}},
@@ -95,8 +97,9 @@ def searched(which: tuple[int, bool], *, cache: Path) -> Searched:
                 executor=InlineExecutor if races else Unhurried,
             )
             pruned = sum(trial.state is TrialState.PRUNED for trial in store.trials(NAME))
+            timed = {event.data["phase"]: float(event.data["seconds"]) for event in store.events(NAME, ["phase_timed"])}
             truth = float(store.events(NAME, ["truth_scored"])[-1].data["accuracy"])
-    return Searched(seed=seed, races=races, truth=truth, pruned=pruned, seconds=time.monotonic() - began)
+    return Searched(seed=seed, races=races, truth=truth, pruned=pruned, seconds=timed["search"], commit=code(ROOT))
 
 
 def read(file: Path) -> list[Searched]:
@@ -105,23 +108,27 @@ def read(file: Path) -> list[Searched]:
     return [Searched(**json.loads(line)) for line in lines]
 
 
-def missing(done: Sequence[Searched], studies: int) -> list[tuple[int, bool]]:
-    """Seeds and ways that were not run yet, both ways of a seed beside each other."""
-    had = {(one.seed, one.races) for one in done}
+def missing(done: Sequence[Searched], studies: int, commit: str) -> list[tuple[int, bool]]:
+    """Seeds and ways that were not run yet, both ways of a seed together; half a pair of other code counts not."""
+    had = {(one.seed, one.races) for one in done if one.commit == commit}
+    had |= {(one.seed, one.races) for pair in pairs(done) for one in pair}
     return [which for seed in range(studies) for races in (True, False) if (which := (seed, races)) not in had]
 
 
 def pairs(done: Sequence[Searched]) -> list[tuple[Searched, Searched]]:
-    """Each seed's studies with and without racing, where both were run."""
-    ordered = sorted(done, key=lambda one: (one.seed, not one.races))
-    both = [tuple(group) for _, group in groupby(ordered, key=lambda one: one.seed)]
-    return [(pair[0], pair[1]) for pair in both if len(pair) == 2]
+    """Studies of a seed with and without racing, where the same code ran both; of several pairs the last."""
+    found: dict[int, tuple[Searched, Searched]] = {}
+    for off in done:
+        for on in done:
+            if on.races and not off.races and (on.seed, on.commit) == (off.seed, off.commit):
+                found[on.seed] = (on, off)
+    return [found[seed] for seed in sorted(found)]
 
 
 def page(found: Sequence[tuple[Searched, Searched]]) -> str:
     """Every pair, and what racing costs and saves, as Markdown."""
     lines = [
-        "| seed | accuracy: racing | to the end | stopped early | seconds: racing | to the end |",
+        "| seed | accuracy: racing | to the end | stopped early | search, s: racing | to the end |",
         "|---" * 6 + "|",
     ]
     for on, off in found:
@@ -136,7 +143,8 @@ def page(found: Sequence[tuple[Searched, Searched]]) -> str:
             "`python benchmarks/racing.py`; what is measured stands at the top of that file.",
             "\n".join(lines),
             f"Racing changes the final model's accuracy by {value:+.2f} points (95 % over studies: {low:+.2f} to "
-            f"{high:+.2f}; allowed: {-ALLOWED:g}), and saves {100 * saved:.0f} % of a study's time.\n",
+            f"{high:+.2f}; allowed: {-ALLOWED:g}), and saves {100 * saved:.0f} % of a search's time. Code: "
+            f"{', '.join(sorted({on.commit for on, _ in found}))}.\n",
         ]
     )
 
@@ -146,12 +154,12 @@ def gain(found: Sequence[tuple[Searched, Searched]]) -> tuple[float, float, floa
     return interval([100 * (on.truth - off.truth) for on, off in found])
 
 
-def rows(found: Sequence[tuple[Searched, Searched]]) -> list[dict[str, str]]:
-    """The row of the common table."""
+def figures(found: Sequence[tuple[Searched, Searched]]) -> list[Figure]:
+    """The rows of the common table."""
     value, low, high = gain(found)
-    measured = f"{value:+.2f} (95 %: {low:+.2f} to {high:+.2f})"
     what = f"racing on against off, {len(found)} studies of {TRIALS} trials at {IMAGE_PX} px"
-    return [{"row": what, "target": f"-{ALLOWED:g}", "stretch": "", "measured": measured, "unit": "points"}]
+    told = f"95 %: {low:+.2f} to {high:+.2f}"
+    return [Figure(row=what, target=-ALLOWED, stretch=None, measured=value, unit="points", told=told)]
 
 
 def main() -> None:
@@ -165,7 +173,7 @@ def main() -> None:
     lines = given.to / "racing.jsonl"
     given.to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tlsearch-racing-cache-") as cache:
-        while left := missing(read(lines), given.studies)[: given.workers]:
+        while left := missing(read(lines), given.studies, code(ROOT))[: given.workers]:
             run = partial(searched, cache=Path(cache))
             found = side_by_side(run, left, workers=given.workers, said=f"studies from seed {left[0][0]}")
             with lines.open("a", encoding="utf-8") as file:
@@ -175,7 +183,7 @@ def main() -> None:
         (given.to / "racing.md").write_text(page(known), encoding="utf-8")
         print(page(known))
         if given.json:
-            given.json.write_text(json.dumps(rows(known)), encoding="utf-8")
+            save(figures(known), given.json, by=NAME)
         raise SystemExit(gain(known)[0] < -ALLOWED)
 
 

@@ -1,9 +1,11 @@
 """What the GPU benchmark counts and tells."""
 
+import pytest
 import torch
 from torch import nn
 
-from gpu import MANY, WALL, Extraction, dry, extraction_line, least_bytes, rate_lines, wall_lines
+from gpu import Extraction, dry, least_bytes
+from gpu_rows import MANY, WALL, promised, rates, walls
 from peers_processes import Timed
 
 
@@ -21,12 +23,14 @@ def test_a_pass_reads_and_writes_both_sides_of_every_convolution_and_its_weights
 
 def test_trials_a_second_and_whole_commands_are_held_against_each_peer() -> None:
     times = {"B1": timed(900.0, 4.0), "B2": timed(30.0, 0.2), "tlsearch": timed(3.0, 0.001)}
-    assert [line.measured for line in rate_lines(MANY, times)] == ["4000 times", "200 times"]
-    assert [line.measured for line in wall_lines(WALL, times)] == ["300.0 times", "10.0 times"]
+    assert [figure.measured for figure in rates(times)] == pytest.approx([4000, 200])
+    assert [figure.measured for figure in walls(times)] == pytest.approx([300, 10])
+    assert [one.row for one in promised()[:4]] == [one.row for one in (*rates(times), *walls(times))]
 
 
 def test_extraction_is_told_as_a_share_of_its_bound() -> None:
-    assert extraction_line(Extraction(rate=30.0, bound=40.0, bandwidth=1e9)).measured == "75 %"
+    figure = Extraction(rate=30.0, bound=40.0, bandwidth=1e9).figure()
+    assert figure.line().endswith("(30 of 40 pictures a second, 1 GB/s) | 60: met | 90: **missed** |")
 
 
 def test_a_dry_run_has_everyone_that_the_comparison_has() -> None:

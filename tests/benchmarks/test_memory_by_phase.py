@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from memory import CLASSES, OUTSIDE, Measured, Phase, Watch, draw_pictures, measured, rows, table
+from memory import CLASSES, OUTSIDE, Measured, Phase, Watch, draw_pictures, figures, measured, table
 
 HOLDS = """
 import subprocess, sys
@@ -16,7 +16,9 @@ subprocess.run([sys.executable, "-c", "import time; held = bytearray(60 << 20); 
 
 
 def run_of(images: int, megabytes: float) -> Measured:
-    search = Phase(name="search", seconds=12.0, peaks={"coordinator": 100.0, "worker": megabytes})
+    search = Phase(
+        name="search", seconds=12.0, peaks={"coordinator": 100.0, "worker": megabytes, "together": 100.0 + megabytes}
+    )
     outside = Phase(name=OUTSIDE, seconds=3.0, peaks={"coordinator": 120.0})
     return Measured(images=images, seconds=15.0, phases=(search, outside))
 
@@ -33,9 +35,11 @@ def test_a_process_and_what_it_starts_are_seen_apart() -> None:
     with subprocess.Popen([sys.executable, "-c", HOLDS]) as process:
         watch = Watch(process)
         assert watch.until_it_ends() == 0
-    most = {role: max(s.megabytes for s in watch.samples if s.role == role) for role in ("coordinator", "worker")}
+    roles = ("coordinator", "worker", "together")
+    most = {role: max(s.megabytes for s in watch.samples if s.role == role) for role in roles}
     assert 150 < most["coordinator"] < 200
     assert 60 < most["worker"] < 110
+    assert 210 < most["together"] < 310
 
 
 def test_runs_stand_side_by_side_and_growth_is_told() -> None:
@@ -44,9 +48,10 @@ def test_runs_stand_side_by_side_and_growth_is_told() -> None:
     assert "| search | 12.0 | 100 | 500 | 12.0 | 100 | 600 |" in said
     assert f"| {OUTSIDE} | 3.0 | 120 |  | 3.0 | 120 |  |" in said
     assert "| **whole run, peaks** | 15 | 120 | 500 | 15 | 120 | 600 |" in said
-    by_row = {str(row["row"]): row["measured"] for row in rows(runs)}
-    assert by_row["private memory of the worker, 1000 images"] == 600
-    assert by_row["the same, against 100 images (worker)"] == 1.2
+    by_row = {figure.row: figure.measured for figure in figures(runs)}
+    assert by_row["private memory of the worker, 1000 images of 64 px"] == 600
+    assert by_row["private memory of all processes, 1000 images of 64 px"] == 700
+    assert by_row["private memory of the worker, 1000 images against 100"] == pytest.approx(1.2)
 
 
 @pytest.mark.full

@@ -13,14 +13,20 @@ from tlsearch.work import Job, JobKind, Row
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def study(seed: int, *, races: bool, truth: float = 0.9, seconds: float = 10.0) -> Searched:
-    return Searched(seed=seed, races=races, truth=truth, pruned=3 if races else 0, seconds=seconds)
+def study(seed: int, *, races: bool, truth: float = 0.9, seconds: float = 10.0, commit: str = "abc") -> Searched:
+    return Searched(seed=seed, races=races, truth=truth, pruned=3 if races else 0, seconds=seconds, commit=commit)
 
 
 def test_what_was_run_before_is_not_run_again() -> None:
     done = [study(0, races=True), study(0, races=False), study(1, races=False)]
-    assert racing.missing(done, 2) == [(1, True)]
+    assert racing.missing(done, 2, "abc") == [(1, True)]
     assert [(on.seed, on.races, off.races) for on, off in racing.pairs(done)] == [(0, True, False)]
+
+
+def test_both_studies_of_a_pair_are_of_one_commit() -> None:
+    done = [study(0, races=True), study(0, races=False, commit="def"), study(1, races=True), study(1, races=False)]
+    assert [(on.seed, off.seed) for on, off in racing.pairs(done)] == [(1, 1)]
+    assert racing.missing(done, 2, "def") == [(0, True)], "a whole pair of other code is not run again"
 
 
 def test_racing_is_charged_what_the_final_model_loses() -> None:
@@ -31,7 +37,7 @@ def test_racing_is_charged_what_the_final_model_loses() -> None:
     value, low, high = racing.gain(both)
     assert value == pytest.approx(-1.5)
     assert low < -1.5 < high
-    assert "saves 50 % of a study's time" in racing.page(both)
+    assert "saves 50 % of a search's time" in racing.page(both)
 
 
 class Nowhere:
