@@ -54,8 +54,8 @@ class Job:
         kind: What to do with the rows.
         rows: At least one.
         repeat: Which fold partition and seeds: 0 while searching.
-        timeout_s: For each row; rows that end together share the sum. Waiting for a pass that fills the cache is on
-            no row's account. None waits for ever.
+        timeout_s: For each row; rows that end together share the sum, and tell of an epoch within the time of one.
+            Waiting for a pass that fills the cache is on no row's account. None waits for ever.
         options: What a kind needs beyond its rows, such as the name of the final model.
     """
 
@@ -118,7 +118,8 @@ class RowResult:
         reason: Why it failed.
         detail: One line.
         facts: Cost and frozen part.
-        seconds: Training and scoring.
+        seconds: Training and scoring; of heads that learned side by side its share.
+        side_by_side: How many heads shared that time, this one included.
         probe_seconds: Of probes that this row had to fit.
         extras: What a kind adds, as plain JSON: cache statistics, a probe's score, a final model's files.
     """
@@ -137,6 +138,7 @@ class RowResult:
     detail: str = ""
     facts: ModelFacts | None = None
     seconds: float = 0.0
+    side_by_side: int = 1
     probe_seconds: float = 0.0
     extras: Mapping[str, Json] = field(default_factory=dict)
 

@@ -57,10 +57,12 @@ class HeadOutcome:
         answers: For each fold, in order, the log-probabilities of its validation images `(n, C)`; or what ended the
             row, which is no fault of its neighbours.
         seconds: Its share of the time.
+        side_by_side: How many rows shared that time, this one included.
     """
 
     answers: Answers | Exception
     seconds: float
+    side_by_side: int
 
 
 def fit_heads(rows: Sequence[HeadRow], material: Material, folds: Sequence[Fold]) -> list[HeadOutcome]:
@@ -80,7 +82,8 @@ def fit_heads(rows: Sequence[HeadRow], material: Material, folds: Sequence[Fold]
         found = _fit_group([rows[place] for place in places], material, folds)
         seconds = (time.monotonic() - began) / len(places)
         outcomes |= {
-            place: HeadOutcome(answers=answers, seconds=seconds) for place, answers in zip(places, found, strict=True)
+            place: HeadOutcome(answers=answers, seconds=seconds, side_by_side=len(places))
+            for place, answers in zip(places, found, strict=True)
         }
     return [outcomes[place] for place in range(len(rows))]
 

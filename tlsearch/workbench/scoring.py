@@ -84,7 +84,7 @@ class Scorer:
         try:
             for fold, log_probs in zip(self._folds, outcome.answers, strict=True):
                 self._keep(scores, fold, log_probs)
-            return self._completed(row, scores, outcome.seconds)
+            return self._completed(row, scores, outcome.seconds, outcome.side_by_side)
         except Exception as error:  # of whatever kind: it is this row's result, and no fault of its neighbours
             return failed_row(self._job, row, error, outcome.seconds)
 
@@ -183,7 +183,7 @@ class Scorer:
         )
         return self._parts.facts(row.recipe, self._parts.head(row.recipe, 0), frozen)
 
-    def _completed(self, row: Row, scores: Scores, seconds: float) -> RowResult:
+    def _completed(self, row: Row, scores: Scores, seconds: float, side_by_side: int = 1) -> RowResult:
         return RowResult.of(
             self._job,
             row,
@@ -194,6 +194,7 @@ class Scorer:
             log_probs=scores.log_probs,
             facts=self._facts(row),
             seconds=seconds,
+            side_by_side=side_by_side,
             probe_seconds=scores.probe_seconds,
         )
 
