@@ -141,7 +141,7 @@ def _wait(device: torch.device) -> None:
 def measure(device: torch.device, material: Path, *, is_dry: bool) -> list[Figure]:
     """All figures, the quickest to know first."""
     each, batch, repeats = (EACH_DRY, BATCH_DRY, REPEATS_DRY) if is_dry else (EACH, BATCH, REPEATS)
-    prepare_weights(material)
+    prepare_weights(material, keras=False)
     save_pictures(load(DrawnOptions(pictures=each), material / "draws"), material / WALL.data)
     bound = extraction(device, material, batch=batch, repeats=repeats).figure()
     times = compare(dry(WALL) if is_dry else WALL, material)

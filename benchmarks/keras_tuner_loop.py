@@ -3,7 +3,7 @@
 Knows nothing of tlsearch. Written in good faith: pictures resized on disk beforehand, a loader worker for each core
 (two at least) that stays and sends bytes, the frozen part not trainable and called with `training=False`, pooled in the
 network. The network is built in `build`, as KerasTuner's guides have it; a trial's score is that of its best epoch,
-which is KerasTuner's rule.
+which is KerasTuner's rule. Where stages are trained, they have the head's learning rate: Keras's optimizers have one.
 
     python benchmarks/keras_tuner_loop.py FOLDER --weights mobilenet.weights.h5 --trials 1
     python benchmarks/keras_tuner_loop.py --features FILE.npz     # heads alone, on features that are there already

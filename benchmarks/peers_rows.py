@@ -6,10 +6,12 @@ from typing import Any
 
 WHO = {
     "B1": "Optuna and a plain PyTorch loop",
-    "B2": "features once, by hand",
+    "B2": "features, or the values at the cut, once, by hand",
     "B3": "KerasTuner on the torch backend",
     "tlsearch": "the command `tlsearch run`, empty cache",
 }
+
+NO_TERMS = ("name", "title", "rounds")  # fields of a row that its time does not depend on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Row:
         unfrozen: Stages that every trial trains, counted from the head.
         backbone: Of tlsearch; the peers have the same network and weights.
         contenders: By name, in the order of even rounds; "tlsearch" among them.
+        rounds: Steady ones that are played at the least.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Row:
     unfrozen: int = 0
     backbone: str = "mobilenet_v2"
     contenders: Mapping[str, Contender] = field(default_factory=dict)
+    rounds: int = 5
 
     @property
     def setting(self) -> str:
@@ -65,8 +69,8 @@ class Row:
 
     @property
     def terms(self) -> dict[str, Any]:
-        """All that a round's time depends on, as it travels as JSON: without titles and goals."""
-        told: dict[str, Any] = {key: value for key, value in asdict(self).items() if key not in ("name", "title")}
+        """All that a round's time depends on, as it travels as JSON: without titles, goals and the number of rounds."""
+        told: dict[str, Any] = {key: value for key, value in asdict(self).items() if key not in NO_TERMS}
         parts = {who: {"trials": how.trials, "epochs": how.epochs} for who, how in self.contenders.items()}
         return {**told, "heads": list(self.heads), "contenders": parts}
 
@@ -79,7 +83,7 @@ ROWS = (
         data="elpv",
         trials=50,
         contenders={
-            "B1": Contender(trials=2, epochs=2, target=100, stretch=300),
+            "B1": Contender(trials=1, epochs=2, target=100, stretch=300),
             "B2": ALL,
             "B3": Contender(trials=1, epochs=2, target=100, stretch=300),
             "tlsearch": ALL,
@@ -121,6 +125,7 @@ ROWS = (
         unfrozen=4,
         contenders={
             "B1": Contender(trials=1, epochs=2, target=3, stretch=5),
+            "B2": Contender(trials=1, epochs=2),
             "tlsearch": Contender(trials=12),
         },
     ),
@@ -132,6 +137,7 @@ ROWS = (
         unfrozen=1,
         contenders={
             "B1": Contender(trials=1, epochs=2, target=6, stretch=10),
+            "B2": Contender(trials=1, epochs=2),
             "tlsearch": Contender(trials=12),
         },
     ),
@@ -142,6 +148,7 @@ ROWS = (
         trials=50,
         unfrozen=4,
         backbone="mobilenet_v2_keras",
+        rounds=2,  # nothing is promised of it
         contenders={"B3": Contender(trials=1, epochs=2), "tlsearch": Contender(trials=12)},
     ),
 )

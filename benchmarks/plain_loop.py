@@ -6,7 +6,7 @@ evaluation a trial, torch's fused AdamW.
 
 B1, the default, pushes every picture through the frozen part in every epoch of every trial, as search tools do.
 B2, `--features-once`, extracts the features once before the search and indexes them in memory, as an expert writes it
-by hand.
+by hand; where stages are trained, the values at the cut before them.
 
     python benchmarks/plain_loop.py FOLDER --weights mobilenet.pt --trials 4     # FOLDER: train/<class>/, val/<class>/
     python benchmarks/plain_loop.py --features FILE.npz     # B2 on features that are there already
@@ -77,13 +77,9 @@ class Pictures(Dataset[Batch]):
     def batches(self, size: int, *, shuffle: bool) -> DataLoader[Batch]:
         """One epoch in batches of a size."""
         if (size, shuffle) not in self._loaders:
+            pinned = torch.cuda.is_available()
             self._loaders[size, shuffle] = DataLoader(
-                self,
-                size,
-                shuffle=shuffle,
-                num_workers=WORKERS,
-                persistent_workers=True,
-                pin_memory=torch.cuda.is_available(),
+                self, size, shuffle=shuffle, num_workers=WORKERS, persistent_workers=True, pin_memory=pinned
             )
         return self._loaders[size, shuffle]
 
