@@ -1,5 +1,6 @@
 """The store, broken on purpose: each fault is one StoreError, and nothing that was stored is lost."""
 
+import contextlib
 import os
 import random
 import sqlite3
@@ -117,6 +118,36 @@ def test_an_input_output_error_at_any_statement_stops_and_the_next_run_continues
         assert told.value.exit_code == 3
         small_study(url, trials, results)
         assert is_whole(url)
+
+
+def in_one_transaction(store: Store, trials: list[TrialRecord]) -> None:
+    with store.together():
+        store.add_trials("celebs", trials)
+        store.add_event("celebs", "asked", {})
+
+
+@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "COMMIT"])
+def test_a_lock_as_several_writes_begin_or_end_together_is_not_noticed(
+    store: Store, make_trials: MakeTrials, statement: str
+) -> None:
+    with failing("", nth=0) as seen:
+        in_one_transaction(store, make_trials(2)[:1])
+    nth = seen.index(statement) + 1
+    with failing("database is locked", nth):
+        in_one_transaction(store, make_trials(2)[1:])
+    assert [len(store.trials("celebs")), len(store.events("celebs"))] == [2, 2]
+
+
+def test_a_store_that_was_restored_without_its_journal_is_written_beside_a_reader(tmp_path: Path, url: str) -> None:
+    make_store(tmp_path / "made.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "made.db")) as made:
+        made.execute(f"VACUUM INTO '{tmp_path / 'study.db'}'")
+    with Store.open(url, timeout_s=0.2) as store, contextlib.closing(sqlite3.connect(store.path)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM events").fetchone() == (0,)
+        with store.together():
+            store.add_event("celebs", "asked", {})
+        assert len(store.events("celebs")) == 1
 
 
 def test_a_short_lock_of_another_process_is_waited_for(store: Store) -> None:

@@ -58,6 +58,7 @@ class Transactions:
         self._shared = connection
         try:
             yield
+            self._locks.wait(lambda: connection.exec_driver_sql("COMMIT"))  # SQLAlchemy's own cannot be tried again
             connection.commit()
         except DBAPIError as error:
             raise self._locks.fault(error) from error
@@ -68,7 +69,7 @@ class Transactions:
     def _begun(self) -> Connection:
         connection = self._engine.connect()
         try:
-            connection.begin()  # takes the lock: what follows waits for nobody
+            connection.begin()  # takes the lock: in WAL mode what follows waits for nobody
         except BaseException:
             connection.close()
             raise
