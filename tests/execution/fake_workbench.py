@@ -57,9 +57,11 @@ class FakeWorkbench:
         for done in range(params.get("passes", 0)):
             time.sleep(0.1)
             emit(Progress(text="pictures", done=done + 1, total=params["passes"]))
-        emit(EpochRecord(
-            trial=row.trial, attempt=row.attempt, repeat=job.repeat, fold=0, epoch=0, train_loss=0.5, seconds=0.01
-        ))  # fmt: skip
+        for epoch in range(1 + params.get("more_epochs", 0)):
+            time.sleep(0.1 if epoch else 0.0)
+            emit(EpochRecord(
+                trial=row.trial, attempt=row.attempt, repeat=job.repeat, fold=0, epoch=epoch, train_loss=0.5, seconds=0
+            ))  # fmt: skip
         time.sleep(params.get("takes", 0.02))
         try:
             note = misbehave(params)

@@ -88,9 +88,16 @@ def test_rows_that_end_together_share_the_time_of_all_of_them(executor: LocalExe
     events = events_until_end(executor)
     assert events[-1] == JobEnded(job="slow")
     assert [result.state for result in results(events)] == [TrialState.COMPLETED] * 4
-    executor.submit(head_job("stuck", {}, {"does": "hangs"}, timeout_s=0.5))
+    executor.submit(head_job("endless", {"more_epochs": 1000}, {}, timeout_s=0.5))
     (end,) = ends(events_until_end(executor))
-    assert (end.reason, end.detail, end.blamed) == (FailureReason.TIMEOUT, "no result within 1 s", None)
+    assert (end.reason, end.detail) == (FailureReason.TIMEOUT, "no result within 1 s")
+
+
+def test_rows_that_end_together_are_stuck_when_they_tell_nothing_for_the_time_of_one(executor: LocalExecutor) -> None:
+    executor.submit(head_job("stuck", *[{}] * 100, {"does": "hangs"}, {}, timeout_s=1.0))
+    (end,) = ends(events_until_end(executor))
+    assert (end.reason, end.blamed) == (FailureReason.TIMEOUT, None)
+    assert end.detail == "neither an epoch nor a result within 1 s"
 
 
 def test_a_pass_over_the_pictures_is_on_no_rows_clock(executor: LocalExecutor) -> None:

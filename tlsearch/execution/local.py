@@ -29,7 +29,8 @@ class _Slot:
     number: int
     context: WorkerContext
     process: WorkerProcess
-    deadline: float  # monotonic; of the start or of the row in work
+    deadline: float  # monotonic; of the start, or of the next word about the rows in work
+    latest: float = float("inf")  # of the next result, whatever is told before
     ready: bool = False
     failed_starts: int = 0
     job: Job | None = None
@@ -48,7 +49,20 @@ class _Slot:
     def restart_clock(self) -> None:
         """From now on the worker has its whole limit again."""
         limit = self.limit_s
-        self.deadline = float("inf") if limit is None else time.monotonic() + limit
+        self.latest = float("inf") if limit is None else time.monotonic() + limit
+        self.give_a_turn()
+
+    def give_a_turn(self) -> None:
+        """The worker goes on with its rows: it has one row's time to tell of that again, within its whole limit."""
+        one_row = None if self.job is None else self.job.timeout_s
+        self.deadline = self.latest if one_row is None else min(self.latest, time.monotonic() + one_row)
+
+    def too_long(self) -> str:
+        """What the worker let pass, now that its deadline is over."""
+        assert self.job is not None, "nothing else has a deadline once it is started"
+        if self.deadline < self.latest:
+            return f"neither an epoch nor a result within {self.job.timeout_s:g} s"
+        return f"no result within {self.limit_s:g} s"
 
 
 class LocalExecutor(Closable):
@@ -196,6 +210,7 @@ class LocalExecutor(Closable):
             slot.restart_clock()
         elif isinstance(event, EpochRecord):
             slot.seen_training.add(event.trial)
+            slot.give_a_turn()
         elif isinstance(event, Progress):
             slot.restart_clock()  # a pass fills the cache for whoever comes next: it is not the row's own work
 
@@ -204,8 +219,8 @@ class LocalExecutor(Closable):
         if not slot.process.ended and time.monotonic() < slot.deadline:
             return
         if not slot.process.ended:
-            limit = slot.limit_s if slot.started else self._start_timeout_s
-            slot.fault = FailureReason.TIMEOUT, f"no result within {limit:g} s"
+            said = slot.too_long() if slot.started else f"no result within {self._start_timeout_s:g} s"
+            slot.fault = FailureReason.TIMEOUT, said
         slot.process.kill()
         self._receive(0.0)  # its last messages
         reason, detail = slot.fault or slot.process.death()
