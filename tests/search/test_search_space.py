@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from search_world import BACKBONES, HEADS, SET, config, space_of
 
-from tlsearch import Choice, FloatRange
+from tlsearch import Choice, FloatRange, IntRange
 from tlsearch.errors import StudyFileError
 from tlsearch.search import SearchSpace
+from tlsearch.search.dimensions import Condition, Dimension
 from tlsearch.search.sampler import Asker
 
 ALL_NAMES = {
@@ -196,3 +199,11 @@ def test_rows_of_a_job_may_answer_skewed_classes_in_their_own_way() -> None:
 
     assert "imbalance" in params
     assert "imbalance" not in space.shared_part(params)
+
+
+def test_shared_parts_are_counted_without_making_them() -> None:
+    space = space_of(config(search={"heads": ["linear"], "unfrozen": 0, "batch_size": [16, 32]}))
+    huge = Dimension(name="large.units", range=IntRange(1, 10**18), when=Condition(on="backbone", equals="large"))
+    assert space.most_shared_parts() == 3 * 2 * 2  # backbones, batch sizes, and what the large one varies
+    grown = replace(space, dimensions=(*space.dimensions, huge))
+    assert grown.most_shared_parts() == 3 * 2 * 2 * 10**18

@@ -1,5 +1,6 @@
 """Dimension: one searched name, its range, and the choices under which it counts."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -71,6 +72,15 @@ class Dimension:
         if isinstance(self.range, FloatRange):
             raise TypeError(f"{self.name} has endlessly many values")
         return tuple(range(self.range.low, self.range.high + 1))
+
+    @property
+    def count(self) -> float:
+        """How many values there are; infinitely many fractions."""
+        if isinstance(self.range, Choice):
+            return len(self._choices)
+        if isinstance(self.range, FloatRange):
+            return math.inf
+        return self.range.high - self.range.low + 1
 
     def contains(self, value: Json) -> bool:
         """Whether the search could have chosen the value."""

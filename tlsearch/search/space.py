@@ -13,7 +13,7 @@ from optuna.trial import Trial
 from tlsearch.records import Json
 from tlsearch.search.dimensions import Dimension
 from tlsearch.search.ranges import build_dimensions
-from tlsearch.space import FloatRange, ParamValue
+from tlsearch.space import ParamValue
 from tlsearch.specs import BackboneSpec, HeadSpec
 from tlsearch.study import Imbalance, StudyConfig
 from tlsearch.training.recipe import Phase, Recipe, start_of
@@ -113,7 +113,7 @@ class SearchSpace:
     def most_shared_parts(self) -> float:
         """How many shared parts there can be, at most, of trials that train heads alone; infinite with a fraction."""
         shared = [d for d in self.dimensions if _is_shared(d) and "unfrozen" not in (d.name, d.when and d.when.on)]
-        return math.prod(math.inf if isinstance(d.range, FloatRange) else len(d.values()) for d in shared)
+        return math.prod(dimension.count for dimension in shared)
 
     def job_of(self, params: Mapping[str, ParamValue], recipe: Recipe) -> tuple[object, ...]:
         """Equal for trials that may be rows of one job; those that fine-tune have a job of their own."""
