@@ -195,6 +195,46 @@ def test_jobs_are_smaller_where_there_is_more_that_their_rows_share(search: dict
     assert len({proposal.group for proposal in found}) == 1
 
 
+def several_heads(trials: int, workers: int) -> list[Proposal]:
+    """What a study of one backbone and linear heads alone begins with."""
+    study = config(trials=trials, search={"heads": ["linear"], "unfrozen": 0, "batch_size": 16})
+    space = space_of(study, BACKBONES[:1])
+    found = next_round(space, [], config=study, probe_scores=PROBES, room=trials, workers=workers)
+    assert isinstance(found, list)
+    return found
+
+
+@pytest.mark.parametrize(("workers", "jobs"), [(1, [60]), (4, [20, 20, 20])])
+def test_start_up_is_one_job_for_one_worker_and_jobs_of_a_tenth_for_several(workers: int, jobs: list[int]) -> None:
+    first = several_heads(200, workers)
+
+    assert [proposal.kind for proposal in first] == [TrialKind.STARTUP] * 60
+    assert list(Counter(proposal.group for proposal in first).values()) == jobs
+
+
+def test_how_many_workers_there_are_changes_no_startup_trial() -> None:
+    alone, several = several_heads(200, 1), several_heads(200, 4)
+
+    assert {p.recipe.digest() for p in alone} == {p.recipe.digest() for p in several}
+
+
+def test_the_sampler_is_not_asked_before_a_first_start_up_trial_has_ended() -> None:
+    study = config(trials=30)
+    space = space_of(study)
+    startup = first_round(study)
+    baseline = TrialRecord(
+        number=0, kind=TrialKind.BASELINE, state=TrialState.FAILED, params={}, recipe=startup[0].recipe.to_json()
+    )
+    history = [baseline, *(record_of(number, proposal) for number, proposal in enumerate(startup, 1))]
+
+    def asked() -> list[Proposal] | SpaceExhausted:
+        return next_round(space, history, config=study, probe_scores=PROBES, room=30)
+
+    assert asked() == []
+    history[3] = ended(history[3])
+    assert {proposal.kind for proposal in asked()} == {TrialKind.SEARCH}
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_no_proposal_goes_beyond_the_budget(workers: int) -> None:
     study = config(trials=30)
@@ -229,9 +269,10 @@ def test_no_trial_is_proposed_twice_while_one_is_in_flight() -> None:
     first = next_round(space, [], config=study, probe_scores=PROBES, room=60)
     assert len(first) == 2
 
-    history = [record_of(i, proposal) for i, proposal in enumerate(first)]
+    history = [ended(record_of(0, first[0])), record_of(1, first[1])]
 
-    assert next_round(space, history, config=study, probe_scores=PROBES, room=60) == []
+    again = next_round(space, history, config=study, probe_scores=PROBES, room=60)
+    assert {proposal.duplicate_of for proposal in again} == {0}
 
 
 def test_a_trial_that_ended_answers_an_equal_proposal() -> None:

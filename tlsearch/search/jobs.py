@@ -83,14 +83,15 @@ def next_round(
     config: StudyConfig,
     probe_scores: Mapping[str, float],
     room: int,
+    workers: int = 1,
     missed: Missed = NOTHING_MISSED,
     known: Known | None = None,
 ) -> list[Proposal] | SpaceExhausted:
     """Decide what comes next: baselines, then start-up trials, then one job of the sampler's.
 
     Baselines and start-up trials wait for no result, so a round may hold many; a search round is one ask and its
-    job. Empty where the budget is used up by trials that ended or are in flight, where nothing fits, or where the
-    sampler only repeats what is in flight.
+    job, once a first start-up trial has ended. Empty before that, where the budget is used up by trials that ended or
+    are in flight, where nothing fits, or where the sampler only repeats what is in flight.
 
     Args:
         space: What may be varied.
@@ -98,10 +99,11 @@ def next_round(
         config: The study; its budget, sampler, seed and baselines are looked at.
         probe_scores: Of linear probes, by backbone; the same in every round of a study.
         room: How many trials may be handed out now.
+        workers: How many jobs are in work at a time; several share the start-up trials.
         missed: By how much each completed trial misses each floor of the study, by number.
         known: Of the earlier rounds of this process.
     """
-    decision = _Round(space, history, config=config, missed=missed, known=known or Known())
+    decision = _Round(space, history, config=config, workers=workers, missed=missed, known=known or Known())
     found = decision.baselines(room)
     if not found and (repeated := _duplicates_in_a_row(history)) >= EXHAUSTED_AFTER:
         return SpaceExhausted(duplicates=repeated)
@@ -115,11 +117,19 @@ class _Round:
     """The decisions of one round; remembers what it has proposed."""
 
     def __init__(
-        self, space: SearchSpace, history: Sequence[TrialRecord], *, config: StudyConfig, missed: Missed, known: Known
+        self,
+        space: SearchSpace,
+        history: Sequence[TrialRecord],
+        *,
+        config: StudyConfig,
+        workers: int,
+        missed: Missed,
+        known: Known,
     ) -> None:
         self._space = space
         self._history = history
         self._config = config
+        self._workers = workers
         self._missed = missed
         self._known = known
         self._ended: dict[str, int] = {}
@@ -158,7 +168,8 @@ class _Round:
         if self._known.startup is None:
             trials = self._config.study.budget.trials
             slots = startup_slots(self._space, trials=trials, probe_scores=probe_scores)
-            self._known.startup = draw_startup(self._space, slots, seed=self._config.study.seed, rows=MOST_ROWS)
+            rows = MOST_ROWS if self._workers == 1 else self._rows
+            self._known.startup = draw_startup(self._space, slots, seed=self._config.study.seed, rows=rows)
         return [d for d in self._known.startup if d.digest not in self._taken and d.digest not in self._ended]
 
     def startup(self, draws: Sequence[Draw], room: int) -> list[Proposal]:
@@ -173,7 +184,7 @@ class _Round:
     def search(self, room: int) -> list[Proposal]:
         """One ask of the sampler, and the other rows of its job."""
         rows = min(room, self._left, self._rows)
-        if rows < 1:
+        if rows < 1 or self._knows_nothing:
             return []
         seed = derived_seed(self._config.study.seed, len(self._history))
         asker = Asker(self._space, self._history, sampler=self._config.search.sampler, seed=seed, missed=self._missed)
@@ -188,6 +199,12 @@ class _Round:
                 break
             fixed = self._space.shared_part(proposal.params)
         return found
+
+    @property
+    def _knows_nothing(self) -> bool:
+        """Whether there is no result yet that a sampler could go by: all start-up trials are in flight."""
+        startup = [record for record in self._history if record.kind is TrialKind.STARTUP]
+        return bool(startup) and not any(record.state.ended for record in startup)
 
     def _ask(self, asker: Asker, kind: TrialKind, *, fixed: Mapping[str, ParamValue]) -> Proposal | None:
         """A trial that is new; else, after some asks, a duplicate; None where all equal trials in flight."""
