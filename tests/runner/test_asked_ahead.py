@@ -25,22 +25,43 @@ class Watched(InlineExecutor):
         return super().poll(timeout_s)
 
 
-def watched_run(world: World, *overrides: str) -> list[tuple[Job, int]]:
+def watched_run(world: World, *overrides: str, executor: type[Watched] = Watched) -> list[tuple[Job, int]]:
     """The jobs of a study's trials in order, each with how many waited behind it."""
     made: list[Watched] = []
 
     def make(contexts: Sequence[WorkerContext]) -> Watched:
-        made.append(Watched(contexts, world))
+        made.append(executor(contexts, world))
         return made[-1]
 
     world.run(*overrides, make_executor=make)
-    return [begun for executor in made for begun in executor.begun]
+    return [begun for one in made for begun in one.begun]
 
 
 def test_a_worker_has_its_next_job_before_it_is_done_with_one(make_world: MakeWorld) -> None:
     begun = watched_run(make_world(), *HEADS_ALONE)
     assert len(begun) > 5
     assert [waiting for _, waiting in begun] == [1] * (len(begun) - 1) + [0]
+
+
+class FourWorkers(Watched):
+    """As if there were four; they take turns."""
+
+    @property
+    def capacity(self) -> int:
+        return 4
+
+
+def test_several_workers_share_the_start_up_and_search_by_what_it_told(make_world: MakeWorld) -> None:
+    world = make_world()
+    begun = watched_run(world, *HEADS_ALONE, executor=FourWorkers)
+    with world.store() as store:
+        events = store.events("tiny", ["asked", "told"])
+    trials = world.trials()
+    searched = [trial.number for trial in trials if trial.kind is TrialKind.SEARCH]
+    first_search = next(event.seq for event in events if searched[0] in event.data.get("trials", ()))
+    assert [len(job.rows) for job, _ in begun] == [1] * 14  # a tenth of the budget
+    assert [waiting for _, waiting in begun] == [4] * 10 + [3, 2, 1, 0]  # three in work and one ahead of all
+    assert first_search > next(event.seq for event in events if event.kind == "told")
 
 
 def test_no_budget_is_exceeded_by_what_is_asked_ahead(make_world: MakeWorld) -> None:

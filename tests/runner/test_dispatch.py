@@ -359,6 +359,40 @@ def test_once_the_cause_is_mended_earlier_failures_stop_no_run(desk: Desk) -> No
     assert desk.states().count(TrialState.COMPLETED) == 6
 
 
+def test_finished_jobs_of_an_earlier_run_are_in_flight_until_they_are_told_one_after_another(desk: Desk) -> None:
+    first, executor = desk.dispatcher(does_well)
+    first.dispatch(desk.ask(2))
+    first.dispatch(desk.ask(2))
+    for job in executor.jobs:
+        with ResultWriter(results_file(desk.folder / "results", job.id)) as writer:
+            writer.append(*(result(job, row) for row in job.rows))
+
+    second, executor = desk.dispatcher(does_well)
+    second.take_over(was_stopped=False)
+    seen = [(second.room, desk.states().count(TrialState.COMPLETED))]
+    while second.jobs:
+        second.hear(0.0)
+        seen.append((second.room, desk.states().count(TrialState.COMPLETED)))
+    assert seen == [(0, 0), (1, 2), (2, 4)]
+    assert not executor.jobs
+
+
+@pytest.mark.parametrize("rows", [8, 9])
+def test_failures_that_an_earlier_run_left_on_the_disk_do_not_stop_the_run_that_finds_them(
+    desk: Desk, rows: int
+) -> None:
+    broken, executor = desk.dispatcher(fails)
+    broken.dispatch(desk.ask(rows))
+    (job,) = executor.jobs
+    with ResultWriter(results_file(desk.folder / "results", job.id)) as writer:
+        writer.append(*(failed(job, row) for row in job.rows[:8]))
+
+    mended, _ = desk.dispatcher(does_well)
+    mended.take_over(was_stopped=True)
+    listen(mended)
+    assert desk.states() == [TrialState.FAILED] * 8 + [TrialState.COMPLETED] * (rows - 8)
+
+
 def test_only_what_the_search_fine_tunes_is_raced(desk: Desk) -> None:
     fine_tuned = Recipe(backbone="tiny_a", head="linear", phases=(Phase(epochs=1, unfrozen=1),))
 

@@ -17,29 +17,40 @@ class Stopped(BaseException):
 
 
 class StoppingExecutor(InlineExecutor):
-    """Ends the run at its second job: before that is run, or when its results are on the disk and nobody heard."""
+    """Ends the run at its second job: before that is run, or when results are on the disk and nobody heard.
 
-    def __init__(self, contexts: Sequence[WorkerContext], results: Path, *, results_written: bool) -> None:
+    Args:
+        contexts: As a run gives them.
+        results: Folder of result lines.
+        written: Of how many jobs that wait then.
+    """
+
+    def __init__(self, contexts: Sequence[WorkerContext], results: Path, *, written: int) -> None:
         super().__init__(one_thread(contexts), results=results)
-        self._results_written = results_written
+        self._written = written
         self._jobs = 0
 
     def poll(self, timeout_s: float) -> Sequence[WorkerEvent]:
         self._jobs += bool(self._waiting)
         if self._jobs == 2:
-            if self._results_written:
+            for _ in range(self._written):
                 super().poll(timeout_s)
             raise Stopped
         return super().poll(timeout_s)
 
 
-def run_with_stops(world: World, *overrides: str) -> int:
-    """Run the same command until it ends; each run does one job. Returns how often it was stopped."""
-    for stops in range(200):
-        written = stops % 2 == 0
+def run_with_stops(world: World, *overrides: str, written: Sequence[int] = (1, 0)) -> int:
+    """Run the same command until it ends; returns how often it was stopped.
 
-        def stopping(contexts: Sequence[WorkerContext], written: bool = written) -> StoppingExecutor:
-            return StoppingExecutor(contexts, world.folder / "results", results_written=written)
+    Args:
+        world: Of the study.
+        overrides: Of its file.
+        written: Of how many jobs each run leaves results on the disk that it has not heard of, in turn.
+    """
+    for stops in range(200):
+
+        def stopping(contexts: Sequence[WorkerContext], lines: int = written[stops % len(written)]) -> StoppingExecutor:
+            return StoppingExecutor(contexts, world.folder / "results", written=lines)
 
         try:
             world.run(*overrides, make_executor=stopping)
@@ -109,6 +120,17 @@ def test_no_trial_ran_twice_where_its_result_was_on_the_disk(both: tuple[World, 
     assert min(trial.attempts for trial in trials) == 1  # stopped after it: the line was told
 
 
+def test_what_is_asked_for_does_not_depend_on_what_was_on_the_disk_when_a_run_was_stopped(
+    make_world: MakeWorld,
+) -> None:
+    straight, stopped = make_world("straight"), make_world("stopped")
+    heads_alone = ("search.unfrozen=0", "study.budget.trials=16", "baselines=[]")
+    straight.run(*heads_alone)
+    assert run_with_stops(stopped, *heads_alone, written=(2, 1)) > 5  # a worker was one job or two ahead
+    for one, other in zip(straight.trials(), stopped.trials(), strict=True):
+        assert (one.kind, one.params, one.score) == (other.kind, other.params, other.score)
+
+
 def test_a_run_that_has_nothing_left_to_do_submits_no_job(make_world: MakeWorld) -> None:
     world = make_world()
     jobs: list[JobKind] = []
@@ -129,7 +151,7 @@ def test_a_run_that_has_nothing_left_to_do_submits_no_job(make_world: MakeWorld)
 
 def test_what_an_interrupted_part_took_is_timed_as_well(world: World) -> None:
     def stopping(contexts: Sequence[WorkerContext]) -> StoppingExecutor:
-        return StoppingExecutor(contexts, world.folder / "results", results_written=True)
+        return StoppingExecutor(contexts, world.folder / "results", written=1)
 
     with pytest.raises(Stopped):
         world.run("study.budget.trials=2", make_executor=stopping)

@@ -1,6 +1,7 @@
 """The time budget: monotonic, over all runs, and never so short that the best is not confirmed and fitted."""
 
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tlsearch.errors import NothingCompletedError, StoreError
 from tlsearch.records import Event, StudyRecord, TrialKind, TrialRecord, TrialState, used_seconds
 from tlsearch.runner.budget import trials_in_time
 from tlsearch.runner.journal import Journal
+from tlsearch.runner.ledger import Ledger
 from tlsearch.store.store import Store
 
 DAY_S = 86_400.0
@@ -53,6 +55,32 @@ def test_time_is_held_back_for_what_will_be_confirmed_and_not_for_better_scores_
     enough = closing + 100.0  # one more trial may take as long as the slowest
     assert trials_in_time(trials, competing=may_be_named, left_s=enough, truth=False) == 1
     assert trials_in_time(trials, competing=may_be_named, left_s=enough - 1, truth=False) == 0
+
+
+def test_time_is_held_back_for_what_heads_take_alone_and_not_for_their_shares_of_the_time() -> None:
+    trials = [completed(number, score=number / 100, seconds=2.0) for number in range(50)]
+    alone = 20 * 2  # fifty side by side take at least a twentieth each
+
+    def in_time(left_s: float, side_by_side: int) -> float:
+        together = dict.fromkeys(range(50), side_by_side)
+        return trials_in_time(trials, competing=trials, side_by_side=together, left_s=left_s, truth=False)
+
+    closing = 5 * alone + 2 * alone
+    assert in_time(closing + alone - 1, 50) == 0, "the next job may hold few rows"
+    assert in_time(closing + alone, 50) == 20
+    assert in_time((7 + 1) * 3 * 2, 3) == 3, "of three heads none takes more alone than all of them"
+    assert in_time((7 + 1) * 2, 1) == 1
+
+
+def test_trials_are_told_with_how_many_heads_shared_their_time_and_the_next_run_knows_it(world: World) -> None:
+    world.run("search.unfrozen=0", "study.budget.trials=6", "baselines=[]")
+    with world.store() as store:
+        jobs = Counter(attempt.job for attempt in store.attempts("tiny"))
+        rows = {attempt.trial: jobs[attempt.job] for attempt in store.attempts("tiny")}
+        with Journal(store, "tiny", world.folder / "log.jsonl", began=time.monotonic()) as journal:
+            known = Ledger(store, "tiny", journal).side_by_side
+    assert max(rows.values()) > 1
+    assert known == rows
 
 
 def test_while_no_trial_ended_time_allows_as_many_as_one_likes() -> None:

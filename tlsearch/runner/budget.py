@@ -1,8 +1,9 @@
 """Budget: whether a study may ask for more, and whether anything of it is left to do."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from tlsearch.final_files import is_sound
 from tlsearch.records import Event, TrialRecord, TrialState
@@ -13,6 +14,9 @@ from tlsearch.search.baselines import missing_baselines
 from tlsearch.store.store import Store
 
 TRUTH_RESERVE_S = 30.0  # for scoring the final model on fresh pictures
+# Of fifty linear heads side by side each takes a twentieth to a tenth of what one alone takes (2 cores).
+ALONE_AT_MOST = 20  # times its share
+EACH_ALONE: Mapping[int, int] = MappingProxyType({})
 
 
 def trials_in_time(
@@ -20,6 +24,7 @@ def trials_in_time(
     *,
     competing: Sequence[TrialRecord],
     scored_again: Collection[int] = (),
+    side_by_side: Mapping[int, int] = EACH_ALONE,
     left_s: float,
     truth: bool,
 ) -> float:
@@ -31,23 +36,39 @@ def trials_in_time(
         records: All trials so far; what they took tells what the rest will take.
         competing: Those of them that may be named best.
         scored_again: Trials that were confirmed by an earlier run.
+        side_by_side: How many heads shared the time of which a trial's seconds are its share, by number; else 1.
         left_s: What all runs so far left of the budget.
         truth: Whether the final model is scored on fresh pictures as well.
     """
+
+    def beside(record: TrialRecord) -> int:
+        return side_by_side.get(record.number, 1)
+
     done = [record for record in records if record.state is TrialState.COMPLETED and record.score is not None]
-    top = [refit_seconds(record) for record in best_completed(competing)]
-    again = [refit_seconds(one) for one in to_confirm(records, competing) if one.number not in scored_again]
-    slowest = max((record.seconds for record in done), default=0.0)
+    top = [refit_seconds(record, beside(record)) for record in best_completed(competing)]
+    again = [one for one in to_confirm(records, competing) if one.number not in scored_again]
     final_fit = explaining = max(top, default=0.0)
-    closing = sum(again) + final_fit + explaining + (TRUTH_RESERVE_S if truth else 0.0)
-    if left_s < closing:
+    closing = sum(refit_seconds(one, beside(one)) for one in again) + final_fit + explaining
+    spare = left_s - closing - (TRUTH_RESERVE_S if truth else 0.0)
+    if spare < max((alone_seconds(record, beside(record)) for record in done), default=0.0):
         return 0
-    return (left_s - closing) // slowest if slowest else math.inf
+    slowest = max((record.seconds for record in done), default=0.0)
+    return spare // slowest if slowest else math.inf
 
 
-def refit_seconds(record: TrialRecord) -> float:
-    """What it takes to fit a trial once more, on all folds, with nothing at hand but cached features."""
-    return record.seconds + record.probe_seconds
+def refit_seconds(record: TrialRecord, side_by_side: int) -> float:
+    """What it takes at most to fit a trial once more, on all folds, with nothing at hand but cached features.
+
+    Args:
+        record: Completed.
+        side_by_side: How many heads shared the time of which its seconds are its share.
+    """
+    return alone_seconds(record, side_by_side) + record.probe_seconds
+
+
+def alone_seconds(record: TrialRecord, side_by_side: int) -> float:
+    """The same without a probe that has been fitted."""
+    return record.seconds * min(side_by_side, ALONE_AT_MOST)
 
 
 def why_complete(setup: Setup, store: Store) -> str | None:

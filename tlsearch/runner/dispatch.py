@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from tlsearch.execution.executor import Executor
-from tlsearch.execution.results import read_results, results_file
-from tlsearch.records import AttemptRecord, EpochRecord, FailureReason, TrialKind, TrialRecord, TrialState
+from tlsearch.records import EpochRecord, FailureReason, TrialKind, TrialRecord, TrialState
 from tlsearch.runner.breaker import Breaker
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.ledger import BLAMELESS, Ledger
+from tlsearch.runner.leftover import Leftover, how_it_ended, leftovers
 from tlsearch.search.racing import prune_threshold
 from tlsearch.store.store import Store
 from tlsearch.training.recipe import Recipe
@@ -81,12 +81,16 @@ class Dispatcher:
         self._breaker = Breaker()
         self._heard = Heard()
         self._queue: deque[Sequence[TrialRecord]] = deque()  # jobs that wait for a worker to be free
+        self._leftovers: deque[Leftover] = deque()  # in flight, and whole on the disk
         self.jobs: dict[str, Job] = {}  # in flight, in the order in which workers take them
 
     @property
     def room(self) -> int:
-        """How many more jobs may be asked for: each worker has one in work and one that waits for it."""
-        return 2 * self._executor.capacity - len(self.jobs) - len(self._queue)
+        """How many more jobs may be asked for: each worker has one in work, and one waits for whoever is done first.
+
+        More that wait would be asked for in ignorance of all that end before them.
+        """
+        return self._executor.capacity + 1 - len(self.jobs) - len(self._queue)
 
     @property
     def a_worker_is_free(self) -> bool:
@@ -99,31 +103,36 @@ class Dispatcher:
         return dict(islice(self.jobs.items(), self._executor.capacity))
 
     def take_over(self, *, was_stopped: bool) -> None:
-        """Settle what an earlier run left: finished attempts are told, the others dispatched again, first of all.
+        """Settle what an earlier run left, first of all: what is not finished is dispatched again.
+
+        A finished job stays in flight until `hear` tells of it, one after another: what is asked for in between is
+        what an unstopped run asks for.
 
         Args:
             was_stopped: Whether that run ended itself, as on Ctrl-C; else it was killed, which a trial may have caused.
         """
-        jobs: dict[str, list[AttemptRecord]] = {}
-        for attempt in sorted(self._store.open_attempts(self._study), key=lambda a: (a.started, a.trial)):
-            jobs.setdefault(attempt.job, []).append(attempt)
         unfinished = 0
-        for job, attempts in jobs.items():
-            live = {(attempt.trial, attempt.attempt) for attempt in attempts}
-            finished = [r for r in read_results(results_file(self._results, job)) if (r.trial, r.attempt) in live]
-            self._record(finished, [])
-            left = sorted(live - {(r.trial, r.attempt) for r in finished})
-            if left:
-                waited = unfinished >= self._executor.capacity
-                unfinished += 1
-                self.ledger.end_attempts(left, *_how_it_ended(was_stopped=was_stopped, waited=waited))
+        for left in leftovers(self._store, self._study, self._results):
+            if not left.unfinished:
+                rows = tuple(self._row(trial, attempt) for trial, attempt in left.attempts)
+                self.jobs[left.job] = Job(id=left.job, kind=JobKind.TRIALS, rows=rows)
+                self._leftovers.append(left)
+                continue
+            if left.finished:  # the others of its job are another job from now on
+                self._tell(left.finished, [])
+            waited = unfinished >= self._executor.capacity
+            unfinished += 1
+            self.ledger.end_attempts(left.unfinished, *how_it_ended(was_stopped=was_stopped, waited=waited))
         for records in self.ledger.left_together():
-            (number, *others) = [record.number for record in records]
-            if not others and self.ledger.ended_alone(number, (FailureReason.INTERRUPTED,)) >= COORDINATOR_DEATHS:
-                detail = f"the coordinator died {COORDINATOR_DEATHS} times with this trial alone in flight"
-                self._fail(number, FailureReason.KILLED, detail)
-            else:
-                self.dispatch(records)
+            self._dispatch_again(records)
+
+    def _dispatch_again(self, records: Sequence[TrialRecord]) -> None:
+        (number, *others) = [record.number for record in records]
+        if not others and self.ledger.ended_alone(number, (FailureReason.INTERRUPTED,)) >= COORDINATOR_DEATHS:
+            detail = f"the coordinator died {COORDINATOR_DEATHS} times with this trial alone in flight"
+            self._fail(number, FailureReason.KILLED, detail)
+        else:
+            self.dispatch(records)
 
     def dispatch(self, trials: Sequence[TrialRecord]) -> None:
         """Send trials as one job; they share what a job's rows must share.
@@ -145,18 +154,16 @@ class Dispatcher:
         raced = {record.number for record in trials if self._is_raced(record)}
         threshold = prune_threshold(self.ledger.trials, folds=self._folds) if raced else None
         rows = tuple(
-            Row(
-                trial=record.number,
-                attempt=self.ledger.next_attempt(record.number),
-                recipe=Recipe.from_json(record.recipe),
-                seed_key=record.number,
-                prune_below=threshold if record.number in raced else None,
-            )
-            for record in trials
+            self._row(number, self.ledger.next_attempt(number), prune_below=threshold if number in raced else None)
+            for number in (record.number for record in trials)
         )
         job = Job(id=job_id("trials", rows[0].trial), kind=JobKind.TRIALS, rows=rows, timeout_s=self._timeout_s)
         self.ledger.start(job)
         self._submit(job)
+
+    def _row(self, trial: int, attempt: int, *, prune_below: float | None = None) -> Row:
+        recipe = Recipe.from_json(self.ledger.trials[trial].recipe)
+        return Row(trial=trial, attempt=attempt, recipe=recipe, seed_key=trial, prune_below=prune_below)
 
     def run(self, job: Job) -> RowResult:
         """Run one job that is no trial's, such as a confirmation, and wait for its one result; see `until_told`."""
@@ -178,6 +185,18 @@ class Dispatcher:
 
         Every job that is no trial's gets a result, a failed one where its worker was lost.
         """
+        others: list[RowResult] = []
+        if self._leftovers:
+            left = self._leftovers.popleft()
+            self._tell(left.finished, [])
+            del self.jobs[left.job]
+        else:
+            others = self._hear_executor(timeout_s)
+        self._hand_over()
+        self._watcher.tick()
+        return others
+
+    def _hear_executor(self, timeout_s: float) -> list[RowResult]:
         others = self._listen(timeout_s)
         ended, self._heard.ended = self._heard.ended, []
         over = {event.job for event in ended}
@@ -193,8 +212,6 @@ class Dispatcher:
                 self._settle(job, event)
             elif job is not None and all(result.job != job.id for result in others):
                 others.append(lost_result(job, event))
-        self._hand_over()
-        self._watcher.tick()
         return others
 
     def _listen(self, timeout_s: float) -> list[RowResult]:
@@ -226,10 +243,16 @@ class Dispatcher:
     def _record(self, results: Sequence[RowResult], epochs: Sequence[EpochRecord]) -> None:
         """Tell a batch of results in one transaction; late ones are kept aside."""
         if results or epochs:
-            for record in self.ledger.tell(results, epochs):
+            for record in self._tell(results, epochs):
                 self._breaker.count(record)
-                self._watcher.trial(record)
             self._breaker.break_if_hopeless()
+
+    def _tell(self, results: Sequence[RowResult], epochs: Sequence[EpochRecord]) -> list[TrialRecord]:
+        """The same without the breaker, which counts what was trained in this run."""
+        told = self.ledger.tell(results, epochs)
+        for record in told:
+            self._watcher.trial(record)
+        return told
 
     def _settle(self, job: Job, ended: JobEnded) -> None:
         """A job is over: what it left undone is dispatched again, or failed where it killed its worker."""
@@ -250,15 +273,6 @@ class Dispatcher:
         self._breaker.count(record)
         self._watcher.trial(record)
         self._breaker.break_if_hopeless()
-
-
-def _how_it_ended(*, was_stopped: bool, waited: bool) -> tuple[FailureReason, str]:
-    """How an attempt ended that an earlier run left, and one line about it."""
-    if was_stopped:
-        return FailureReason.STOPPED, "the run was stopped"
-    if waited:  # no fault of its own
-        return FailureReason.STOPPED, "it waited for a worker when the coordinator went away"
-    return FailureReason.INTERRUPTED, "the coordinator went away"
 
 
 def until_told(job: Job, run: Callable[[Job], RowResult]) -> RowResult:

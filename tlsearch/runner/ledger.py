@@ -1,7 +1,7 @@
 """Ledger: the trials and attempts of a study as its one writer knows them: read once, then written through."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tlsearch.records import EpochRecord, FailureReason, TrialRecord, TrialState
@@ -41,11 +41,18 @@ class Ledger:
         for attempt in store.attempts(study):
             self._attempts[attempt.trial].append(_Attempt(attempt.job, attempt.reason))
             self._rows[attempt.job] += 1
+        told = store.events(study, ["told"])
+        self._side_by_side = {event.data["trial"]: event.data.get("side_by_side", 1) for event in told}
 
     @property
     def trials(self) -> Sequence[TrialRecord]:
         """All trials, by number, which count from 0 without gaps."""
         return self._trials
+
+    @property
+    def side_by_side(self) -> Mapping[int, int]:
+        """Of trials that ended: how many heads shared the time of which a trial's seconds are its share."""
+        return self._side_by_side
 
     def next_attempt(self, trial: int) -> int:
         """The number of a trial's next dispatch: 1 for the first."""
@@ -83,8 +90,9 @@ class Ledger:
             late = self._store.record(self._study, results, epochs)
             told = [result for result in results if all(result is not one for one in late)]
             self._journal.events("notice", [{"text": _late(result)} for result in late])
-            self._journal.events("told", [_told(r.trial, r.state, r.score) for r in told])
+            self._journal.events("told", [_told(r.trial, r.state, r.score, r.side_by_side) for r in told])
         for result in told:
+            self._side_by_side[result.trial] = result.side_by_side
             self._attempts[result.trial][result.attempt - 1].reason = result.reason
             self._change(
                 result.trial,
@@ -123,7 +131,7 @@ class Ledger:
         return sum(a.reason in reasons and self._rows[a.job] == 1 for a in self._attempts[trial])
 
     def left_together(self) -> list[list[TrialRecord]]:
-        """What has not ended of each job, as it was asked for or dispatched: it is dispatched together again.
+        """What waits of each job, as it was asked for or dispatched: it is dispatched together again.
 
         Trials whose worker died are each by themselves.
         """
@@ -134,7 +142,7 @@ class Ledger:
         }
         jobs: dict[str, list[TrialRecord]] = {}
         for record in self._trials:
-            if not record.state.ended:
+            if record.state is TrialState.WAITING:
                 job = asked.get(record.number, f"alone-{record.number}")
                 if last := self._attempts[record.number][-1:]:
                     job = last[0].job if last[0].reason in BLAMELESS else f"alone-{record.number}"
@@ -145,8 +153,8 @@ class Ledger:
         self._trials[trial] = replace(self._trials[trial], **changed)  # type: ignore[arg-type]
 
 
-def _told(trial: int, state: TrialState, score: float | None) -> dict[str, object]:
-    return {"trial": trial, "state": state, "score": score}
+def _told(trial: int, state: TrialState, score: float | None, side_by_side: int = 1) -> dict[str, object]:
+    return {"trial": trial, "state": state, "score": score, "side_by_side": side_by_side}
 
 
 def _late(result: RowResult) -> str:

@@ -1,4 +1,4 @@
-"""Searching: asks for jobs, one ahead of each worker, and listens until the budget is used up."""
+"""Searching: asks for jobs, one ahead of the workers, and listens until the budget is used up."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,9 @@ class Searching:
     """The search of one run.
 
     A job is asked for while the one before it trains: the sampler knows all trials but those in flight, which it is
-    told as running. So what is asked for follows from the records alone, whether a run was stopped in between or not.
+    told as running, and it is not asked before a first start-up trial has ended. So with one worker what is asked for
+    follows from the study alone, whether a run was stopped in between or not; with several also from the order in which
+    they end.
 
     Args:
         setup: Of the study.
@@ -73,6 +75,7 @@ class Searching:
             config=self._setup.config,
             probe_scores=probe_scores,
             room=room,
+            workers=self._capacity,
             missed=self._keeping.missed(history),
             known=self._known,
         )
@@ -95,6 +98,7 @@ class Searching:
             history,
             competing=self._keeping.admitted(history),
             scored_again=self._scored_again,
+            side_by_side=self._dispatcher.ledger.side_by_side,
             left_s=budget.time_s - self._journal.used_seconds,
             truth=self._setup.dataset.fresh is not None,
         )

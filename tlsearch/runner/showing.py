@@ -142,7 +142,10 @@ class Showing:
             return False
         folds = self._setup.data.folds[0]
         share = len({folds[place] for place in mistakes}) / (max(folds) + 1)
-        return self._journal.used_seconds + share * refit_seconds(record) > limit_s
+        return self._journal.used_seconds + share * self._refit_seconds(record) > limit_s
+
+    def _refit_seconds(self, record: TrialRecord) -> float:
+        return refit_seconds(record, self._dispatcher.ledger.side_by_side.get(record.number, 1))
 
     def _explained(self, record: TrialRecord, log_probs: NDArray[np.float32], mistakes: Sequence[int]) -> RowResult:
         recipe = Recipe.from_json(record.recipe)
