@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tlsearch.stats.closed_form import best_discriminant, best_ridge, closed_form
+from tlsearch.stats import probing, sample
+from tlsearch.stats.closed_form import closed_form, closed_forms
 from tlsearch.stats.directions import Directions
 from tlsearch.stats.lbfgs import minimise
 from tlsearch.stats.logistic import logistic_on, logistic_path
 from tlsearch.stats.metrics import score
 from tlsearch.stats.probing import probe_folds, probe_scores
-from tlsearch.stats.ridge import ridge_path
 from tlsearch.stats.thinning import thinned
 
 KINDS = ("ridge", "lda", "logistic")
@@ -52,7 +52,7 @@ def test_a_picture_that_is_only_trained_on_is_not_answered() -> None:
         assert np.isnan(probes.answers[kind][:40]).all()
         assert np.allclose(np.exp(probes.answers[kind][40:]).sum(axis=1), 1.0)
     (start,) = probes.starts
-    again = closed_form(features[:40], labels[:40], 3)
+    again = closed_form(features, labels, 3, np.arange(40))
     assert np.array_equal(start.weights, again.weights)
     assert min(probe_scores(probes.answers, labels, folds, metric="accuracy").values()) > 0.6
 
@@ -60,9 +60,8 @@ def test_a_picture_that_is_only_trained_on_is_not_answered() -> None:
 def test_labels_of_noise_are_not_told_by_who_was_left_out() -> None:
     rng = np.random.default_rng(1)
     labels = np.tile(np.arange(3), 30)
-    path = ridge_path(Directions.of(rng.normal(size=(90, 40))), labels, 3)
-    for best in (best_ridge, best_discriminant):
-        assert best(path, labels).loss > 0.95 * np.log(3)
+    for best in closed_forms(Directions.of(rng.normal(size=(90, 40))), labels, 3).values():
+        assert best.loss > 0.95 * np.log(3)
 
 
 def test_copies_of_one_group_do_not_make_a_fit_sure() -> None:
@@ -70,15 +69,15 @@ def test_copies_of_one_group_do_not_make_a_fit_sure() -> None:
     features, labels = rng.normal(size=(60, 200)), np.tile(np.arange(3), 20)
     doubled, twice = np.concatenate([features, features]), np.concatenate([labels, labels])
     directions = Directions.of(doubled)
-    alone = best_discriminant(ridge_path(directions, twice, 3), twice)
-    grouped = best_discriminant(ridge_path(directions, twice, 3, groups=[*range(60), *range(60)]), twice)
+    alone = closed_forms(directions, twice, 3)["lda"]
+    grouped = closed_forms(directions, twice, 3, groups=[*range(60), *range(60)])["lda"]
     assert alone.loss < 0.2
     assert grouped.loss > 0.8
 
 
 def test_where_all_belong_together_there_is_a_closed_form_all_the_same() -> None:
     features, labels = clouds(10)
-    found = closed_form(features, labels, 3, groups=["all"] * 30)
+    found = closed_form(features, labels, 3, np.arange(30), groups=["all"] * 30)
     assert score("accuracy", found.log_probs(features), labels) > 0.7
 
 
@@ -86,8 +85,8 @@ def test_discriminants_tell_apart_what_lies_between_two_others() -> None:
     rng = np.random.default_rng(3)
     labels = np.tile(np.arange(3), 60)
     features = np.column_stack([labels * 6.0, np.zeros((180, 4))]) + rng.normal(size=(180, 5))
-    path = ridge_path(Directions.of(features), labels, 3)
-    ridge, lda = (best(path, labels).classifier.log_probs(features) for best in (best_ridge, best_discriminant))
+    found = closed_forms(Directions.of(features), labels, 3)
+    ridge, lda = (found[kind].classifier.log_probs(features) for kind in ("ridge", "lda"))
     # least squares masks the class in the middle: Hastie, Tibshirani and Friedman 2009, sec. 4.2
     assert score("accuracy", lda, labels) > score("accuracy", ridge, labels) + 0.1
 
@@ -118,9 +117,65 @@ def test_the_minimum_of_a_quadratic_is_found_from_its_gradients() -> None:
 def test_a_selection_keeps_shares_and_rare_classes() -> None:
     labels = np.repeat([0, 1, 2], [6000, 3990, 10])
     rows = thinned(labels, 1000)
-    assert np.array_equal(np.bincount(labels[rows]), [600, 399, 10])
+    assert np.array_equal(np.bincount(labels[rows]), [594, 395, 10])
     assert np.array_equal(rows, np.unique(rows))
     assert np.array_equal(thinned(labels, 10_000), np.arange(10_000))
+
+
+@pytest.mark.parametrize("sizes", [[100] * 1000, [40_000, *[50] * 400], [5_000, *[3] * 900, *[70] * 90]])
+def test_a_selection_of_many_classes_is_no_larger_and_lacks_none(sizes: list[int]) -> None:
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    kept = np.bincount(labels[thinned(labels, 5_000)], minlength=len(sizes))
+    assert kept.sum() <= 5_000
+    assert kept.min() >= min(*sizes, 5_000 // len(sizes))
+    assert np.array_equal(thinned(labels[:300], 2), [0, 100, 200] if sizes[0] == 100 else [0, 150])
+
+
+def skewed(each: int) -> tuple[NDArray, NDArray]:
+    """Features and labels of a large class and one of a hundredth, which are told apart with some doubt."""
+    rng = np.random.default_rng(7)
+    labels = (np.arange(each) % 100 == 0).astype(np.int64)
+    return (labels[:, None] * 1.5 + rng.normal(size=(each, 3))).astype(np.float32), labels
+
+
+def test_a_fit_on_a_selection_answers_with_the_frequencies_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = skewed(8_000)
+    folds = np.where(np.arange(8_000) < 6_000, -1, 0)
+    train = np.flatnonzero(folds < 0)
+    whole = closed_form(features, labels, 2, train)
+    monkeypatch.setattr(sample, "MOST", 600)  # 50 of 60 pictures of the rare class, and 549 of 5 940
+    thin = closed_form(features, labels, 2, train)
+    rare = np.exp(thin.log_probs(features[folds == 0]))[:, 1].mean()
+    assert rare == pytest.approx(np.exp(whole.log_probs(features[folds == 0]))[:, 1].mean(), abs=0.01)
+    answers = probe_folds(features, labels, 2, folds).answers
+    for kind in KINDS:
+        assert np.exp(answers[kind][folds == 0])[:, 1].mean() == pytest.approx(0.01, abs=0.01), kind
+
+
+def test_a_head_begins_from_one_closed_form_whoever_computes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    labels = rng.permutation(np.repeat(np.arange(21), [4_000, *[50] * 20]))
+    features = rng.normal(size=(5_000, 6)) + labels[:, None] % 5
+    folds = np.arange(5_000) % 5 - 1
+    monkeypatch.setattr(sample, "MOST", 2_000)
+    for fold, start in enumerate(probe_folds(features, labels, 21, folds).starts):
+        again = closed_form(features, labels, 21, np.flatnonzero(folds != fold))
+        assert np.array_equal(start.weights, again.weights)
+        assert np.array_equal(start.bias, again.bias)
+
+
+def test_only_chosen_pictures_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = skewed(2_000)
+    monkeypatch.setattr(sample, "MOST", 500)
+    before = closed_form(features, labels, 2, np.arange(1_500))
+    features[1_500:] = np.nan
+    assert np.array_equal(closed_form(features, labels, 2, np.arange(1_500)).weights, before.weights)
+
+
+def test_of_many_pictures_in_many_classes_logistic_regression_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = clouds(12)
+    monkeypatch.setattr(probing, "LOGISTIC", 100)
+    assert probe_folds(features, labels, 3, dealt(labels)).answers.keys() == {"ridge", "lda"}
 
 
 @pytest.mark.full  # importing scikit-learn takes seconds
@@ -131,7 +186,7 @@ def test_discriminants_and_logistic_regression_are_those_of_scikit_learn() -> No
     features, labels = clouds(150)
     fresh = np.random.default_rng(6).normal(size=(500, 8)) + 4.0
     directions = Directions.of(features)
-    ours = best_discriminant(ridge_path(directions, labels, 3), labels).classifier.log_probs(fresh)
+    ours = closed_forms(directions, labels, 3)["lda"].classifier.log_probs(fresh)
     theirs = LinearDiscriminantAnalysis().fit(features, labels).predict_log_proba(fresh)
     assert np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1)) > 0.98
     assert np.abs(np.exp(ours) - np.exp(theirs)).mean() < 0.02

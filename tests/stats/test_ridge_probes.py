@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from tlsearch.stats.directions import Directions, of_unit_length
 from tlsearch.stats.metrics import score
-from tlsearch.stats.ridge import LeftOut, one_hot, probe
+from tlsearch.stats.ridge import LeftOut, Task, one_hot, probe
 
 
 def clouds(
@@ -31,16 +31,18 @@ def fitted_without(x: NDArray, wanted: NDArray, rows: NDArray, penalty: float) -
 @pytest.mark.parametrize("width", [12, 90], ids=["more pictures than features", "more features than pictures"])
 def test_leaving_out_in_closed_form_equals_fitting_without(width: int) -> None:
     features, labels = clouds(20, width=width)
-    directions = Directions.of(features)
-    groups = [
-        np.array([0, 1, 25]),
-        np.array([2, 40]),
-        *(np.array([row]) for row in range(3, 60) if row not in (25, 40)),
-    ]
-    left_out = LeftOut(directions=directions, wanted=one_hot(labels, 3), groups=groups, penalty=0.3)
-    for rows in groups:
-        again = fitted_without(directions.coordinates, one_hot(labels, 3), rows, 0.3)
+    directions, wanted = Directions.of(features), one_hot(labels, 3)
+    unit = np.arange(60)
+    unit[[1, 25]], unit[40] = 0, 2
+    unit[41:58] = 3  # of more pictures than the smaller of the two has directions
+    unit = np.unique(unit, return_inverse=True)[1]
+    left_out = LeftOut(task=Task(directions=directions, wanted=wanted, unit=unit), penalty=0.3)
+    for one in range(unit.max() + 1):
+        rows = np.flatnonzero(unit == one)
+        again = fitted_without(directions.coordinates, wanted, rows, 0.3)
         assert np.allclose(left_out.scores[rows], again, atol=1e-9)
+        intercept = wanted[unit != one].mean(axis=0)
+        assert np.allclose(left_out.departures[rows], again - intercept, atol=1e-9)
 
 
 def test_directions_keep_every_distance_between_pictures_of_unit_length() -> None:

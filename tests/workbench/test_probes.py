@@ -12,17 +12,21 @@ from tlsearch.host import PluginHost
 from tlsearch.training.recipe import Recipe
 from tlsearch.work import WorkerContext
 from tlsearch.workbench.bench import StudyBench
-from tlsearch.workbench.parts import Parts, Probe
+from tlsearch.workbench.parts import Parts
+from tlsearch.workbench.starting import Probe, Starts
 
+Opened = tuple[Parts, Starts]
 TUNED = recipe(2, head="mlp", head_params={"hidden": 16})
 
 
-def open_parts(context: WorkerContext) -> Parts:
-    return Parts(context, PluginHost.load(files=[Path(file) for file in context.plugins]))
+def opened(context: WorkerContext) -> Opened:
+    parts = Parts(context, PluginHost.load(files=[Path(file) for file in context.plugins]))
+    return parts, Starts(parts)
 
 
-def probe_of(parts: Parts, plan: Recipe, *, fold: int = 0, repeat: int = 0) -> tuple[Probe, bool]:
-    return parts.probe(plan, parts.material(plan), parts.fold(repeat, fold))
+def probe_of(study: Opened, plan: Recipe, *, fold: int = 0, repeat: int = 0) -> tuple[Probe, bool]:
+    parts, starts = study
+    return starts.probe(plan, parts.material(plan), parts.fold(repeat, fold))
 
 
 def same(one: Probe, other: Probe) -> bool:
@@ -38,7 +42,7 @@ def permuted(context: WorkerContext, fold: int) -> WorkerContext:
 
 
 def test_a_probe_never_sees_validation_labels(context: WorkerContext) -> None:
-    true, exchanged = open_parts(context), open_parts(permuted(context, fold=0))
+    true, exchanged = opened(context), opened(permuted(context, fold=0))
     assert same(probe_of(true, TUNED)[0], probe_of(exchanged, TUNED)[0])
     assert not same(probe_of(true, TUNED, fold=1)[0], probe_of(exchanged, TUNED, fold=1)[0]), "it learns from the rest"
 
@@ -57,12 +61,12 @@ def test_fold_models_are_equal_whatever_the_validation_labels_say(context: Worke
 
 
 def test_trials_with_the_same_head_share_a_probe_whatever_else_they_vary(context: WorkerContext) -> None:
-    parts = open_parts(context)
-    first, fresh = probe_of(parts, TUNED)
+    study = opened(context)
+    first, fresh = probe_of(study, TUNED)
     others = [
         recipe(1, head="mlp", head_params={"hidden": 16}, learning_rate=0.1, augment="flip", batch_size=4, epochs=9)
     ]
-    again = [probe_of(parts, other) for other in others]
+    again = [probe_of(study, other) for other in others]
     assert fresh
     assert again == [(first, False)]
 
@@ -81,9 +85,9 @@ def test_trials_with_the_same_head_share_a_probe_whatever_else_they_vary(context
 def test_another_head_fold_or_picture_has_a_probe_of_its_own(
     context: WorkerContext, plan: Recipe, fold: int, repeat: int
 ) -> None:
-    parts = open_parts(context)
-    first, _ = probe_of(parts, TUNED)
-    other, fresh = probe_of(parts, plan, fold=fold, repeat=repeat)
+    study = opened(context)
+    first, _ = probe_of(study, TUNED)
+    other, fresh = probe_of(study, plan, fold=fold, repeat=repeat)
     assert fresh
     assert other.state.keys() != first.state.keys() or any(
         value.shape != first.state[name].shape or not torch.equal(value, first.state[name])
@@ -92,7 +96,7 @@ def test_another_head_fold_or_picture_has_a_probe_of_its_own(
 
 
 def test_a_probe_is_the_same_in_whatever_order_trials_ask_for_it(context: WorkerContext) -> None:
-    one, other = open_parts(context), open_parts(context)
+    one, other = opened(context), opened(context)
     probe_of(other, recipe(1))
     probe_of(other, TUNED, fold=1)
     assert same(probe_of(one, TUNED)[0], probe_of(other, TUNED)[0])

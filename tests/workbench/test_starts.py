@@ -15,7 +15,7 @@ from tlsearch.training.recipe import Recipe
 from tlsearch.work import WorkerContext
 from tlsearch.workbench.bench import StudyBench
 from tlsearch.workbench.parts import Parts
-from tlsearch.workbench.starting import begin, only_layer
+from tlsearch.workbench.starting import Starts, only_layer
 
 STILL = {"learning_rate": 1e-9, "epochs": 1}  # what it begins from is what it ends with
 TRUTH = np.array(LABELS[:DEVELOPMENT])
@@ -37,7 +37,7 @@ def expected(context: WorkerContext, plan: Recipe) -> np.ndarray:
     (features,) = parts.provider(plan).views(POOLED, "none")
     answers = np.empty((DEVELOPMENT, len(context.classes)))
     for fold in parts.folds(0):
-        classifier, _ = parts.closed_form(plan, fold)
+        classifier, _ = Starts(parts).closed_form(plan, fold)
         answers[fold.validation] = classifier.log_probs(np.asarray(features)[fold.validation])
     return answers
 
@@ -69,14 +69,15 @@ def test_a_head_with_a_hidden_layer_is_left_as_it_is_where_it_is_trained_alone(c
     plan = recipe(head="mlp", head_params={"hidden": 16}, start="probe")
     head = parts.head(plan, seed=3)
     before = [weight.detach().clone() for weight in head.parameters()]
-    assert begin(parts, head, plan, parts.material(plan), parts.fold(0, 0)) == 0.0
+    assert Starts(parts).begin(head, plan, parts.material(plan), parts.fold(0, 0)) == 0.0
     assert all(np.array_equal(one, other.detach()) for one, other in zip(before, head.parameters(), strict=True))
 
 
 def test_a_closed_form_never_sees_validation_labels_and_is_found_once(context: WorkerContext) -> None:
     parts = open_parts(context)
-    first, seconds = parts.closed_form(recipe(), parts.fold(0, 0))
-    again, nothing = parts.closed_form(recipe(1, head_params={"dropout": 0.5}), parts.fold(0, 0))
+    starts = Starts(parts)
+    first, seconds = starts.closed_form(recipe(), parts.fold(0, 0))
+    again, nothing = starts.closed_form(recipe(1, head_params={"dropout": 0.5}), parts.fold(0, 0))
     assert again is first
     assert seconds > 0 == nothing
 

@@ -15,10 +15,9 @@ from numpy.typing import ArrayLike
 from tlsearch.stats.calibration import fit_temperature, tempered
 from tlsearch.stats.directions import Classifier, Directions, Features
 from tlsearch.stats.metrics import Floats, Groups, Integers, score
-from tlsearch.stats.ridge import LeftOut, apart, ridge_path
-from tlsearch.stats.thinning import thinned
+from tlsearch.stats.ridge import LeftOut, ridge_path
+from tlsearch.stats.sample import Sample
 
-MOST = 10_000  # pictures of a fit; in double precision 1 280 features of so many take 100 MB
 SHRINKAGE = 1e-3  # of a covariance of C scores, which sum to 1 and so have none along one direction
 
 
@@ -35,16 +34,6 @@ class ClosedForm:
     loss: float
 
 
-def best_ridge(path: list[LeftOut], labels: Integers) -> ClosedForm:
-    """Of a ridge path, the fit of the least loss, its scores divided by a temperature."""
-    return min((_tempered(fit, labels) for fit in path), key=lambda one: one.loss)
-
-
-def best_discriminant(path: list[LeftOut], labels: Integers) -> ClosedForm:
-    """Of a ridge path, the fit whose scores tell the classes apart with the least loss."""
-    return min((_discriminant(fit, labels) for fit in path), key=lambda one: one.loss)
-
-
 def closed_forms(
     directions: Directions, labels: Integers, classes: int, *, groups: Groups | None = None
 ) -> dict[str, ClosedForm]:
@@ -54,29 +43,36 @@ def closed_forms(
         directions: Of the training pictures' features.
         labels: `(n,)`.
         classes: C.
-        groups: `(n,)`, of pictures that belong together: they are left out together, unless all belong together.
+        groups: `(n,)`, of pictures that belong together: they are left out together.
+
+    Raises:
+        ValueError: Where all pictures belong together, so that nothing is left to fit on.
+    """
+    best: dict[str, ClosedForm] = {}
+    for fit in ridge_path(directions, labels, classes, groups=groups):
+        for kind, found in (("ridge", _tempered(fit, labels)), ("lda", _discriminant(fit, labels))):
+            if kind not in best or found.loss < best[kind].loss:
+                best[kind] = found
+    return best
+
+
+def closed_form(
+    features: Features, labels: ArrayLike, classes: int, train: Integers, *, groups: Groups | None = None
+) -> Classifier:
+    """The better of both kinds by the loss of pictures that are left out, fitted on a fold's training pictures.
+
+    Args:
+        features: `(N, D)` of all pictures; of more than 10 000 training pictures an even selection is read.
+        labels: `(N,)`.
+        classes: C.
+        train: Rows of the training pictures.
+        groups: `(N,)`, of pictures that belong together: they are left out together, unless all belong together.
 
     Raises:
         ValueError: Of a single picture.
     """
-    path = ridge_path(directions, labels, classes, groups=apart(groups))
-    return {"ridge": best_ridge(path, labels), "lda": best_discriminant(path, labels)}
-
-
-def closed_form(features: Features, labels: ArrayLike, classes: int, *, groups: Groups | None = None) -> Classifier:
-    """The better of both kinds by the loss of pictures that are left out; arguments as of `closed_forms`.
-
-    Args:
-        features: `(n, D)` of training pictures; of more than 10 000 an even selection counts.
-        labels: `(n,)`.
-        classes: C.
-        groups: `(n,)`, of pictures that belong together.
-    """
-    truth = np.asarray(labels, dtype=np.int64)
-    rows = thinned(truth, MOST)
-    chosen = None if groups is None else [groups[row] for row in rows.tolist()]
-    found = closed_forms(Directions.of(features[rows]), truth[rows], classes, groups=chosen)
-    return best_of(found)
+    sample = Sample.of(features, np.asarray(labels, dtype=np.int64), classes, train, groups=groups)
+    return sample.answering(best_of(closed_forms(sample.directions, sample.labels, classes, groups=sample.groups)))
 
 
 def best_of(found: Mapping[str, ClosedForm]) -> Classifier:
@@ -87,7 +83,7 @@ def best_of(found: Mapping[str, ClosedForm]) -> Classifier:
 def _tempered(fit: LeftOut, labels: Integers) -> ClosedForm:
     temperature = fit_temperature(fit.scores, labels)
     return ClosedForm(
-        classifier=fit.directions.classifier(fit.weights / temperature, fit.mean / temperature),
+        classifier=fit.task.directions.classifier(fit.weights / temperature, fit.task.mean / temperature),
         loss=_loss(fit.scores / temperature, labels),
     )
 
@@ -96,7 +92,7 @@ def _discriminant(fit: LeftOut, labels: Integers) -> ClosedForm:
     departures = fit.departures
     turn, offset = _gaussian(departures, labels)
     return ClosedForm(
-        classifier=fit.directions.classifier(fit.weights @ turn, offset),
+        classifier=fit.task.directions.classifier(fit.weights @ turn, offset),
         loss=_loss(departures @ turn + offset, labels),
     )
 

@@ -9,7 +9,8 @@ from tlsearch.stats.calibration import tempered
 from tlsearch.stats.directions import Classifier, Directions
 from tlsearch.stats.lbfgs import minimise
 from tlsearch.stats.metrics import Floats, Groups, Integers, score
-from tlsearch.stats.ridge import one_hot, rows_of_groups
+from tlsearch.stats.resampling import units_of
+from tlsearch.stats.ridge import one_hot, rows_of
 
 PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5)  # on half the squared weights, beside the mean log loss
 STEPS = 50  # for each penalty
@@ -62,7 +63,7 @@ def logistic_path(
 
 def _every_fifth(labels: Integers, groups: Groups | None) -> NDArray[np.bool_]:
     """`(n,)` true for a fifth of the groups, the same share of every class."""
-    rows = rows_of_groups(labels, groups)
+    rows = rows_of(units_of(labels, groups)[0])
     if len(rows) < 2:
         raise ValueError("nothing is left to fit on: all pictures belong together")
     by_class = sorted(rows, key=lambda one: (labels[one[0]], one[0]))

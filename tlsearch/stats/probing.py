@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tlsearch.stats.calibration import tempered
-from tlsearch.stats.closed_form import MOST, best_of, closed_forms
-from tlsearch.stats.directions import Classifier, Directions, Features
+from tlsearch.stats.closed_form import best_of, closed_forms
+from tlsearch.stats.directions import Classifier, Features
 from tlsearch.stats.logistic import logistic_on
 from tlsearch.stats.metrics import Floats, Groups, Integers, score
 from tlsearch.stats.priors import CLASSES_ALIKE, log_priors
-from tlsearch.stats.ridge import apart
-from tlsearch.stats.thinning import thinned
+from tlsearch.stats.sample import MOST, Sample
+
+LOGISTIC = 500_000  # pictures times classes of a fold: of more, logistic regression takes many seconds, and is left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class FoldProbes:
     """What probes say of every picture, and the closed form that a head may begin from.
 
     Args:
-        answers: For "ridge", "lda" and "logistic" `(n, C)` log-probabilities, NaN where a picture is only trained on.
+        answers: For "ridge", "lda" and, where it takes no longer than they do, "logistic" `(n, C)` log-probabilities,
+            NaN where a picture is only trained on.
         starts: Of each fold, as `closed_form` has it of the pictures that the fold trains on.
     """
 
@@ -48,20 +50,19 @@ def probe_folds(
         ValueError: Where a fold trains on a single picture.
     """
     truth, deal = np.asarray(labels, dtype=np.int64), np.asarray(folds)
-    keys = None if groups is None else np.asarray(groups)
     answers: dict[str, Floats] = {}
     starts = []
     for fold in range(int(deal.max()) + 1):
         train, asked = np.flatnonzero(deal != fold), deal == fold
-        train = train[thinned(truth[train], MOST)]
-        own = None if keys is None else apart(keys[train].tolist())
-        directions = Directions.of(features[train])
-        found = closed_forms(directions, truth[train], classes, groups=own)
-        starts.append(best_of(found))
-        fits = {name: one.classifier for name, one in found.items()}
-        fits["logistic"] = logistic_on(directions, truth[train], classes, groups=own)
-        for name, fit in fits.items():
-            answers.setdefault(name, np.full((len(truth), classes), np.nan))[asked] = fit.log_probs(features[asked])
+        sample = Sample.of(features, truth, classes, train, groups=groups)
+        found = closed_forms(sample.directions, sample.labels, classes, groups=sample.groups)
+        starts.append(sample.answering(best_of(found)))
+        fits = {kind: one.classifier for kind, one in found.items()}
+        if min(len(truth), MOST) * classes <= LOGISTIC:
+            fits["logistic"] = logistic_on(sample.directions, sample.labels, classes, groups=sample.groups)
+        for kind, fit in fits.items():
+            said = sample.answering(fit).log_probs(features[asked])
+            answers.setdefault(kind, np.full((len(truth), classes), np.nan))[asked] = said
     return FoldProbes(answers=answers, starts=starts)
 
 

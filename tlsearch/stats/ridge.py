@@ -4,7 +4,7 @@ Least squares on labels of 0 and 1 with a penalty on the weights (Hoerl and Kenn
 a fit needs no second fit (Allen 1974, PRESS), and leaving out all that belong together needs one small system a group.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,36 +20,76 @@ PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # of features whose mean square le
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftOut:
-    """A ridge fit, and what it says of each picture when it is fitted without it and without all that belong to it.
+class Task:
+    """What the fits of a path have in common: all that no penalty changes, computed once.
 
     Args:
         directions: Of the features.
         wanted: `(n, C)` labels as 0 and 1.
-        groups: Rows that belong together, for each group.
-        penalty: On the weights.
+        unit: `(n,)` 0 to G - 1, equal for pictures that are left out together.
     """
 
     directions: Directions
     wanted: Floats
-    groups: Sequence[Integers]
+    unit: Integers
+
+    @cached_property
+    def mean(self) -> Floats:
+        """`(C,)`: what a fit with every picture says of the mean of the features, whatever its penalty."""
+        return np.asarray(self.wanted.mean(axis=0))
+
+    @cached_property
+    def pulled(self) -> Floats:
+        """`(k, C)`: the labels along each direction."""
+        return np.asarray(self.directions.unit.T @ (self.wanted - self.mean))
+
+    @cached_property
+    def alone(self) -> Integers:
+        """Rows of pictures that are left out alone."""
+        return np.flatnonzero(np.bincount(self.unit)[self.unit] == 1)
+
+    @cached_property
+    def together(self) -> list[Integers]:
+        """The rows of each group of several pictures."""
+        return [rows for rows in rows_of(self.unit) if len(rows) > 1]
+
+    @cached_property
+    def squares(self) -> Floats:
+        """`(pictures that are left out alone, k)`: how much each speaks for itself along each direction."""
+        return np.asarray(self.directions.unit[self.alone] ** 2)
+
+    @cached_property
+    def intercepts(self) -> Floats:
+        """`(n, C)`: of the fits without each picture and all that belong to it."""
+        own = np.zeros((int(self.unit.max()) + 1, self.wanted.shape[1]))
+        np.add.at(own, self.unit, self.wanted)
+        rest = len(self.unit) - np.bincount(self.unit)
+        return np.asarray(((self.wanted.sum(axis=0) - own) / rest[:, None])[self.unit])
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A ridge fit, and what it says of each picture when it is fitted without it and without all that belong to it.
+
+    Args:
+        task: What is fitted.
+        penalty: On the weights.
+    """
+
+    task: Task
     penalty: float
 
     @cached_property
     def scores(self) -> Floats:
         """`(n, C)`: about 1 for the class that is seen, about 0 for the others."""
-        n = len(self.wanted)
-        unit, spread = self.directions.unit, self.directions.spread
-        shrunk = spread**2 / (spread**2 + self.penalty)  # (k,)
-        residual = self.wanted - self.mean - (unit * shrunk) @ (unit.T @ (self.wanted - self.mean))
-        alone = np.array([rows[0] for rows in self.groups if len(rows) == 1], dtype=np.int64)
-        leverage = (unit[alone] ** 2) @ shrunk + 1 / n
-        residual[alone] /= (1 - leverage)[:, None]
-        for rows in self.groups:
-            if len(rows) > 1:  # residuals without them are (I - H)^-1 r, where H is the hat matrix among them
-                hat = (unit[rows] * shrunk) @ unit[rows].T + 1 / n
-                residual[rows] = np.linalg.solve(np.eye(len(rows)) - hat, residual[rows])
-        return np.asarray(self.wanted - residual)
+        task, unit, n = self.task, self.task.directions.unit, len(self.task.unit)
+        shrunk = task.directions.spread**2 / (task.directions.spread**2 + self.penalty)  # (k,)
+        residual = task.wanted - task.mean - unit @ (shrunk[:, None] * task.pulled)
+        residual[task.alone] /= (1 - task.squares @ shrunk - 1 / n)[:, None]
+        for rows in task.together:
+            within = np.column_stack([unit[rows] * np.sqrt(shrunk), np.full(len(rows), n**-0.5)])  # (g, k + 1)
+            residual[rows] = _without(within, residual[rows])
+        return np.asarray(task.wanted - residual)
 
     @property
     def departures(self) -> Floats:
@@ -58,27 +98,18 @@ class LeftOut:
         A fit without a picture has a lower intercept for its class: among the scores themselves, under a strong
         penalty, that alone would tell the classes apart.
         """
-        total, n = self.wanted.sum(axis=0), len(self.wanted)
-        intercepts = np.empty_like(self.wanted)
-        for rows in self.groups:
-            intercepts[rows] = (total - self.wanted[rows].sum(axis=0)) / (n - len(rows))
-        return np.asarray(self.scores - intercepts)
+        return np.asarray(self.scores - self.task.intercepts)
 
     @property
     def loss(self) -> float:
         """Mean squared distance from the labels."""
-        return float(np.mean((self.wanted - self.scores) ** 2))
-
-    @property
-    def mean(self) -> Floats:
-        """`(C,)`: what the fit with every picture says of the mean of the features."""
-        return np.asarray(self.wanted.mean(axis=0))
+        return float(np.mean((self.task.wanted - self.scores) ** 2))
 
     @property
     def weights(self) -> Floats:
-        """`(k, C)`: the fit with every picture, on coordinates; `mean` is its intercept."""
-        unit, spread = self.directions.unit, self.directions.spread
-        return np.asarray((spread / (spread**2 + self.penalty))[:, None] * (unit.T @ (self.wanted - self.mean)))
+        """`(k, C)`: the fit with every picture, on coordinates; the task's `mean` is its intercept."""
+        spread = self.task.directions.spread
+        return np.asarray((spread / (spread**2 + self.penalty))[:, None] * self.task.pulled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +155,11 @@ def probe(features: Features, labels: ArrayLike, classes: int, *, groups: Groups
 
 def ridge_path(
     directions: Directions, labels: Integers, classes: int, *, groups: Groups | None = None
-) -> list[LeftOut]:
+) -> Iterator[LeftOut]:
     """A fit for each penalty, the smallest first; all stand on one decomposition.
+
+    What a fit says of pictures is as large as the labels, and kept with it: whoever looks at one fit after another
+    should hold no more of them than are wanted.
 
     Args:
         directions: Of the pictures' features.
@@ -136,11 +170,11 @@ def ridge_path(
     Raises:
         ValueError: Where all pictures belong together, so that nothing is left to fit on.
     """
-    rows = rows_of_groups(labels, groups)
-    if len(rows) < 2:
+    unit, _ = units_of(labels, groups)
+    if not unit.any():
         raise ValueError("nothing is left to fit on: all pictures belong together")
-    wanted = one_hot(labels, classes)
-    return [LeftOut(directions=directions, wanted=wanted, groups=rows, penalty=penalty) for penalty in PENALTIES]
+    task = Task(directions=directions, wanted=one_hot(labels, classes), unit=unit)
+    return (LeftOut(task=task, penalty=penalty) for penalty in PENALTIES)
 
 
 def apart(groups: Groups | None) -> Groups | None:
@@ -153,8 +187,22 @@ def one_hot(labels: Integers, classes: int) -> Floats:
     return np.eye(classes)[labels]
 
 
-def rows_of_groups(labels: Integers, groups: Groups | None) -> list[Integers]:
-    """The rows of each group; without groups each picture is alone."""
-    unit, _ = units_of(labels, groups)
+def rows_of(unit: Integers) -> list[Integers]:
+    """The rows of each of `(n,)` units, which are numbered from 0."""
     order = np.argsort(unit, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(unit[order])) + 1)
+
+
+def _without(within: Floats, residual: Floats) -> Floats:
+    """Residuals `(g, C)` of pictures by a fit without all of them: (I - H)^-1 residual, H the hat matrix among them.
+
+    Of many pictures by Woodbury's identity, in as many equations as there are directions.
+
+    Args:
+        within: `(g, k + 1)`, whose product with its own transpose is H.
+        residual: `(g, C)`, by the fit with all.
+    """
+    g, k = within.shape
+    if g <= k:
+        return np.asarray(np.linalg.solve(np.eye(g) - within @ within.T, residual))
+    return np.asarray(residual + within @ np.linalg.solve(np.eye(k) - within.T @ within, within.T @ residual))

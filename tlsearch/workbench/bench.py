@@ -9,12 +9,14 @@ from tlsearch.devices import give_back_freed_memory
 from tlsearch.host import PluginHost
 from tlsearch.work import Job, JobKind, RowResult, WorkerContext
 from tlsearch.workbench.alike import find_alike
+from tlsearch.workbench.costs import Costs
 from tlsearch.workbench.datacheck import check_data
 from tlsearch.workbench.explain import explain
 from tlsearch.workbench.final import fit_final
 from tlsearch.workbench.parts import Parts
 from tlsearch.workbench.preparing import prepare
 from tlsearch.workbench.scoring import DeviceLostError, Emit, Scorer, failed_row, shown
+from tlsearch.workbench.starting import Starts
 from tlsearch.workbench.truth import score_truth
 
 
@@ -32,6 +34,7 @@ class StudyBench:
             torch.use_deterministic_algorithms(mode=True)
         host = PluginHost.load(files=[Path(file) for file in context.plugins])
         self._parts = Parts(context, host)
+        self._starts, self._costs = Starts(self._parts), Costs(self._parts)
 
     def run(self, job: Job, emit: Emit) -> None:
         """Do a job; each row's result is emitted as soon as it is known.
@@ -48,22 +51,22 @@ class StudyBench:
 
     def _do(self, job: Job, emit: Emit) -> None:
         if job.kind is JobKind.PREPARE:
-            self._guarded(job, emit, lambda: prepare(self._parts, job, emit))
+            self._guarded(job, emit, lambda: prepare(self._parts, self._starts, job, emit))
         elif job.kind is JobKind.ALIKE:
             self._guarded(job, emit, lambda: find_alike(self._parts, job, emit))
         elif job.kind is JobKind.FINAL:
-            self._guarded(job, emit, lambda: fit_final(self._parts, job, emit))
+            self._guarded(job, emit, lambda: fit_final(self._parts, self._starts, self._costs, job, emit))
         elif job.kind is JobKind.TRUTH:
             self._guarded(job, emit, lambda: score_truth(self._parts, job, shown(emit, "fresh pictures")))
         elif job.kind is JobKind.EXPLAIN:
-            self._guarded(job, emit, lambda: explain(self._parts, job, emit))
+            self._guarded(job, emit, lambda: explain(self._parts, self._starts, self._costs, job, emit))
         elif job.kind is JobKind.CHECK:
             self._guarded(job, emit, lambda: check_data(self._parts, job, emit))
         else:
             self._score(job, emit)
 
     def _score(self, job: Job, emit: Emit) -> None:
-        scorer = Scorer(self._parts, job, emit)
+        scorer = Scorer(self._parts, self._starts, self._costs, job, emit)
         if not job.ends_together:
             for row in job.rows:
                 emit(scorer.score_fine_tuned(row))

@@ -16,17 +16,21 @@ from tlsearch.records import EpochRecord, Json, TrialState
 from tlsearch.training.fit import Fitted
 from tlsearch.training.loop import Fold
 from tlsearch.work import Job, Progress, Row, RowResult
+from tlsearch.workbench.costs import Costs
 from tlsearch.workbench.parts import Parts
 from tlsearch.workbench.scoring import Emit, Scorer
+from tlsearch.workbench.starting import Starts
 
 DIGITS = 3  # of a map's values, which become shades
 
 
-def explain(parts: Parts, job: Job, emit: Emit) -> RowResult:
+def explain(parts: Parts, starts: Starts, costs: Costs, job: Job, emit: Emit) -> RowResult:
     """Map the answers of one row's fold models, each fitted again as it was when the row was scored.
 
     Args:
         parts: Of the study.
+        starts: What heads begin from.
+        costs: Of networks.
         job: Its option "answers" is a list of [development image, class]: which logit is explained on which image.
         emit: Told how many folds are done, and of passes that fill the cache. Epochs are not told: they are on record
             as the trial's own.
@@ -41,7 +45,7 @@ def explain(parts: Parts, job: Job, emit: Emit) -> RowResult:
     axis = _channels(parts, row)
     log_probs = np.full((len(parts.labels), len(parts.context.classes)), np.nan, dtype=np.float32)
     maps: list[Json] = []
-    scorer = Scorer(parts, job, _without_epochs(emit))
+    scorer = Scorer(parts, starts, costs, job, _without_epochs(emit))
     if isinstance(axis, int):
         folds = [fold for fold in parts.folds(job.repeat) if _asked(answers, fold)]
         for done, fold in enumerate(folds):

@@ -27,9 +27,10 @@ from tlsearch.training.fit import Fitted, fitted
 from tlsearch.training.loop import Fold
 from tlsearch.training.order import derive
 from tlsearch.work import Job, Row, RowResult
+from tlsearch.workbench.costs import Costs
 from tlsearch.workbench.parts import ALL_DATA, Parts
 from tlsearch.workbench.scoring import OnEpoch, epoch_record
-from tlsearch.workbench.starting import begin
+from tlsearch.workbench.starting import Starts
 
 FORMAT = 1
 CHECKED = 256  # pictures, or all where there are fewer, that the network itself answers from their pixels
@@ -38,7 +39,7 @@ CLOSE = 5e-5  # of a probability: half of what an exported file may be off by (C
 Answers = NDArray[np.float32]  # log-probabilities at the temperature, `(pictures, classes)`
 
 
-def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
+def fit_final(parts: Parts, starts: Starts, costs: Costs, job: Job, on_epoch: OnEpoch) -> RowResult:
     """Fit the job's one recipe on every development image, and save it in the context's models folder.
 
     The saved answers are what is exported is held against, so they must be those that a user of the model gets.
@@ -48,6 +49,8 @@ def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
 
     Args:
         parts: Of the study.
+        starts: What its head begins from.
+        costs: Of its network.
         job: Its option "temperature" is what the model's logits are divided by; left out, 1.
         on_epoch: Told of each epoch.
 
@@ -60,7 +63,7 @@ def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
     material = parts.material(row.recipe)
     fold = parts.fold(job.repeat, ALL_DATA)
     head = parts.head(row.recipe, derive(parts.context.seed, "init", row.seed_key, "final"))
-    begin(parts, head, row.recipe, material, fold)
+    starts.begin(head, row.recipe, material, fold)
 
     def told(_: Fitted, epoch: int, loss: float, seconds: float) -> None:
         on_epoch(epoch_record(row, fold, epoch, loss, seconds))
@@ -70,7 +73,7 @@ def fit_final(parts: Parts, job: Job, on_epoch: OnEpoch) -> RowResult:
         network = parts.network(row.recipe, head).eval()
         development, sealed, difference = _answered(parts, row, result, network, fold, temperature)
         folder = _save(parts, row, network, temperature, development=development, sealed=sealed)
-        facts = parts.facts(row.recipe, head, result.frozen)
+        facts = costs.facts(row.recipe, head, result.frozen)
     return RowResult.of(
         job,
         row,
@@ -96,7 +99,7 @@ def _answered(
     else:
         sealed = asked(context.holdout)
     indices = np.array([*context.development, *context.holdout])
-    places = spread(np.asarray(context.labels)[indices], CHECKED)
+    places = evenly_chosen(np.asarray(context.labels)[indices], CHECKED)
     own = asked(indices[places].tolist())
     difference = np.abs(np.exp(own) - np.exp(np.concatenate([development, sealed])[places])).max()
     if not difference <= CLOSE:  # so written, NaN is not close
@@ -104,7 +107,7 @@ def _answered(
     return development, sealed, float(difference)
 
 
-def spread(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def evenly_chosen(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Places of at least so many pictures, where there are: of each class alike, from its first to its last, and both
     ends; what small classes cannot give comes from the others.
     """

@@ -1,11 +1,9 @@
-"""What the jobs of a study share: loaded backbones, their cached features, and probes."""
+"""What the jobs of a study share: its pictures, loaded backbones, and their cached features."""
 
 import hashlib
 import inspect
 import json
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,35 +19,15 @@ from tlsearch.features.cache import FeatureCache
 from tlsearch.features.pictures import Pictures
 from tlsearch.features.provider import PIXELS, POOLED, Engine, FeatureProvider, Progress
 from tlsearch.host import PluginHost
-from tlsearch.model import (
-    LoadedBackbone,
-    Network,
-    StageCosts,
-    build_backbone,
-    build_head,
-    measure_facts,
-    measure_stages,
-)
-from tlsearch.records import ModelFacts
+from tlsearch.model import LoadedBackbone, Network, build_backbone, build_head
 from tlsearch.specs import HeadSpec, Preprocessing
-from tlsearch.stats.closed_form import MOST, closed_form
-from tlsearch.stats.directions import Classifier
-from tlsearch.stats.thinning import thinned
-from tlsearch.training.fit import Material, fitted, head_state
+from tlsearch.training.fit import Material
 from tlsearch.training.loop import Fold, Inputs
 from tlsearch.training.order import derive
-from tlsearch.training.recipe import Recipe, probe_recipe
+from tlsearch.training.recipe import Recipe
 from tlsearch.work import WorkerContext
 
 ALL_DATA = -1  # the fold of a fit on every development image
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """A head fitted on the features of the fully frozen backbone."""
-
-    state: Mapping[str, torch.Tensor]
-    seconds: float
 
 
 class Parts:
@@ -82,10 +60,6 @@ class Parts:
         )
         self._backbones: dict[str, LoadedBackbone] = {}
         self._providers: dict[str, FeatureProvider] = {}
-        self._probes: dict[str, Probe] = {}
-        self._closed_forms: dict[str, Classifier] = {}
-        self._facts: dict[str, ModelFacts] = {}
-        self._stages: dict[str, StageCosts] = {}
 
     def head_spec(self, recipe: Recipe) -> HeadSpec:
         """The spec of a recipe's head."""
@@ -93,7 +67,7 @@ class Parts:
 
     def loaded(self, recipe: Recipe) -> LoadedBackbone:
         """A recipe's backbone, pristine."""
-        key = _key(recipe.backbone, recipe.backbone_params)
+        key = key_of(recipe.backbone, recipe.backbone_params)
         if key not in self._backbones:
             choice = self.context.backbones[recipe.backbone]
             loaded = build_backbone(
@@ -142,7 +116,7 @@ class Parts:
         if cut is not None and cut not in {0, stages, *cuts}:
             cuts = {cut}
         maps = self.head_spec(recipe).input == "map"
-        key = _key(recipe.backbone, recipe.backbone_params, recipe.preprocessing, sorted(cuts), maps)
+        key = key_of(recipe.backbone, recipe.backbone_params, recipe.preprocessing, sorted(cuts), maps)
         if key not in self._providers:
             choice = self.context.backbones[recipe.backbone]
             self._providers[key] = FeatureProvider(
@@ -213,63 +187,6 @@ class Parts:
         """All folds of a repeat."""
         return [self.fold(repeat, fold) for fold in range(max(self.context.folds[repeat]) + 1)]
 
-    def probe(self, recipe: Recipe, material: Material, fold: Fold) -> tuple[Probe, bool]:
-        """The probe of a recipe's head on a fold's training images, and whether it was fitted just now."""
-        key = _key(
-            recipe.backbone,
-            recipe.backbone_params,
-            recipe.preprocessing,
-            recipe.head,
-            recipe.head_params,
-            fold.repeat,
-            fold.fold,
-        )
-        if key in self._probes:
-            return self._probes[key], False
-        began = time.monotonic()
-        # initial weights follow from the head alone, so that all trials with this head share the probe
-        seed = derive(self.context.seed, "probe", key)
-        head = self.head(recipe, seed)
-        plan = probe_recipe(recipe, self.head_spec(recipe).learning_rate)
-        with fitted(plan, head, material, fold, dropout_seed=seed, on_epoch=lambda *_: None):
-            state = head_state(head)
-        self._probes[key] = Probe(state=state, seconds=time.monotonic() - began)
-        return self._probes[key], True
-
-    def closed_form(self, recipe: Recipe, fold: Fold) -> tuple[Classifier, float]:
-        """The closed-form probe of a recipe's backbone on a fold's training images, and the seconds it took now."""
-        key = _key(recipe.backbone, recipe.backbone_params, recipe.preprocessing, fold.repeat, fold.fold)
-        if key in self._closed_forms:
-            return self._closed_forms[key], 0.0
-        began = time.monotonic()
-        (plain,) = self.provider(recipe).views(POOLED, "none")
-        rows = fold.train[thinned(self.true_labels()[fold.train], MOST)]  # no others are read
-        labels, groups = self.true_labels()[rows], self.groups()[rows].tolist()
-        features = np.asarray(plain[rows], dtype=np.float32)
-        found = closed_form(features, labels, len(self.context.classes), groups=groups)
-        self._closed_forms[key] = found
-        return found, time.monotonic() - began
-
-    def keep_closed_form(self, recipe: Recipe, fold: Fold, found: Classifier) -> None:
-        """Keep what `closed_form` would find, where it is known already."""
-        key = _key(recipe.backbone, recipe.backbone_params, recipe.preprocessing, fold.repeat, fold.fold)
-        self._closed_forms[key] = found
-
-    def facts(self, recipe: Recipe, head: nn.Sequential, frozen: int) -> ModelFacts:
-        """What a recipe's network costs, with so many stages frozen."""
-        key = _key(recipe.backbone, recipe.backbone_params, recipe.head, recipe.head_params, frozen)
-        if key not in self._facts:
-            network, stages = self.network(recipe, head), self._stage_costs(recipe, head)
-            self._facts[key] = measure_facts(network, self.loaded(recipe), frozen=frozen, stages=stages)
-        return self._facts[key]
-
-    def _stage_costs(self, recipe: Recipe, head: nn.Sequential) -> StageCosts:
-        key = _key(recipe.backbone, recipe.backbone_params)
-        if key not in self._stages:
-            px = self.context.backbones[recipe.backbone].image_px
-            self._stages[key] = measure_stages(self.network(recipe, head), px)
-        return self._stages[key]
-
     def groups(self) -> NDArray[np.int64]:
         """A number for each development image, in order, equal for images that belong together."""
         alone = range(len(self.context.development))
@@ -278,6 +195,11 @@ class Parts:
     def true_labels(self) -> NDArray[np.int64]:
         """Of the development images, in order."""
         return np.asarray(self.context.labels, dtype=np.int64)[list(self.context.development)]
+
+
+def key_of(*parts: Any) -> str:
+    """One text for what decides a part, equal for equal values whatever the order of their keys."""
+    return json.dumps([dict(p) if isinstance(p, Mapping) else p for p in parts], sort_keys=True)
 
 
 def _code_digest(build: Callable[..., Any]) -> str:
@@ -295,7 +217,3 @@ def _code_digest(build: Callable[..., Any]) -> str:
         digest.update(json.dumps([str(source.relative_to(file.parent)), len(content)]).encode())
         digest.update(content)
     return digest.hexdigest()
-
-
-def _key(*parts: Any) -> str:
-    return json.dumps([dict(p) if isinstance(p, Mapping) else p for p in parts], sort_keys=True)

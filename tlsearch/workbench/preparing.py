@@ -11,13 +11,15 @@ from tlsearch.stats.probing import probe_folds, probe_scores
 from tlsearch.work import Job, RowResult
 from tlsearch.workbench.parts import Parts
 from tlsearch.workbench.scoring import Emit, shown
+from tlsearch.workbench.starting import Starts
 
 
-def prepare(parts: Parts, job: Job, emit: Emit) -> RowResult:
+def prepare(parts: Parts, starts: Starts, job: Job, emit: Emit) -> RowResult:
     """Cache what the job's one backbone sees, and probe it on the folds that trials are scored on.
 
     Args:
         parts: Of the study.
+        starts: Keeps what heads may begin from.
         job: Of one row.
         emit: Told what is in work.
 
@@ -28,7 +30,7 @@ def prepare(parts: Parts, job: Job, emit: Emit) -> RowResult:
     began = time.monotonic()
     provider = parts.provider(row.recipe)
     provider.fill(shown(emit, row.recipe.backbone))
-    scores = _probe_scores(parts, job, provider)
+    scores = _probe_scores(parts, starts, job, provider)
     return RowResult.of(
         job,
         row,
@@ -39,14 +41,14 @@ def prepare(parts: Parts, job: Job, emit: Emit) -> RowResult:
     )
 
 
-def _probe_scores(parts: Parts, job: Job, provider: FeatureProvider) -> dict[str, float]:
+def _probe_scores(parts: Parts, starts: Starts, job: Job, provider: FeatureProvider) -> dict[str, float]:
     """The score of each probe; what heads may begin from is kept."""
     (plain,) = provider.views(POOLED, "none")
     features = np.asarray(plain, dtype=np.float32)  # mapped values stay where they are
     labels, folds = parts.true_labels(), parts.context.folds[job.repeat]
     probes = probe_folds(features, labels, len(parts.context.classes), folds, groups=parts.groups().tolist())
     for fold, start in zip(parts.folds(job.repeat), probes.starts, strict=True):
-        parts.keep_closed_form(job.rows[0].recipe, fold, start)
+        starts.keep(job.rows[0].recipe, fold, start)
     return probe_scores(probes.answers, labels, folds, metric=parts.context.metric)
 
 

@@ -19,8 +19,9 @@ from tlsearch.training.heads import HeadOutcome, HeadRow, fit_heads
 from tlsearch.training.loop import Fold, NonFiniteError, PrunedError, is_device_lost, is_out_of_memory
 from tlsearch.training.order import derive
 from tlsearch.work import Job, Progress, Row, RowResult
+from tlsearch.workbench.costs import Costs
 from tlsearch.workbench.parts import Parts
-from tlsearch.workbench.starting import begin
+from tlsearch.workbench.starting import Starts
 
 OnEpoch = Callable[[EpochRecord], None]
 Emit = Callable[[EpochRecord | RowResult | Progress], None]
@@ -55,16 +56,17 @@ class Scorer:
 
     Args:
         parts: Of the study.
+        starts: What heads begin from.
+        costs: Of networks.
         job: Its repeat decides folds and seeds.
         emit: Told of each epoch, and of passes that fill the cache.
 
     Both ways to score raise what is no row's fault: StoreError where the disk is full, DeviceLostError.
     """
 
-    def __init__(self, parts: Parts, job: Job, emit: Emit) -> None:
-        self._parts = parts
-        self._job = job
-        self._emit = emit
+    def __init__(self, parts: Parts, starts: Starts, costs: Costs, job: Job, emit: Emit) -> None:
+        self._parts, self._starts, self._costs = parts, starts, costs
+        self._job, self._emit = job, emit
         self._labels = parts.true_labels()
         self._folds = parts.folds(job.repeat)
         # no trial's own: one draw serves all heads that are trained side by side, and comparisons are paired
@@ -147,11 +149,11 @@ class Scorer:
     def _first_head(self, row: Row, fold: Fold, material: Material) -> tuple[nn.Sequential, float]:
         """A row's head as its training begins, and the seconds that a fresh probe for it took."""
         head = self._parts.head(row.recipe, self._init_seed(row))
-        return head, begin(self._parts, head, row.recipe, material, fold)
+        return head, self._starts.begin(head, row.recipe, material, fold)
 
     def _head_row(self, row: Row, material: Material) -> HeadRow:
         def start(head: nn.Sequential, fold: Fold) -> None:
-            begin(self._parts, head, row.recipe, material, fold)
+            self._starts.begin(head, row.recipe, material, fold)
 
         return HeadRow(
             recipe=row.recipe,
@@ -181,7 +183,7 @@ class Scorer:
             frozen_stages(backbone, unfrozen=phase.unfrozen, freeze_until=row.recipe.freeze_until)
             for phase in row.recipe.phases
         )
-        return self._parts.facts(row.recipe, self._parts.head(row.recipe, 0), frozen)
+        return self._costs.facts(row.recipe, self._parts.head(row.recipe, 0), frozen)
 
     def _completed(self, row: Row, scores: Scores, seconds: float, side_by_side: int = 1) -> RowResult:
         return RowResult.of(
