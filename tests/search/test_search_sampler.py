@@ -6,7 +6,8 @@ from search_world import BACKBONES, PROBES, SET, config, play, space_of
 
 from tlsearch.records import FailureReason, TrialKind, TrialRecord, TrialState
 from tlsearch.search import SearchSpace, next_round
-from tlsearch.search.sampler import HISTORY, Asker, Missed, derived_seed
+from tlsearch.search.sampler import HISTORY, Asker, derived_seed
+from tlsearch.search.telling import Missed
 
 
 def completed(space: SearchSpace, number: int, params: dict, score: float) -> TrialRecord:
@@ -193,3 +194,49 @@ def test_trials_that_keep_a_floor_are_told_before_better_ones_that_do_not() -> N
 
     assert sum(epochs in range(190, 222) for epochs in epochs_asked(space, history, missed)) >= 10
     assert sum(epochs in range(190, 222) for epochs in epochs_asked(space, history, {})) <= 2
+
+
+def two_heads(linear: int, mlp: int, *, unfrozen: object = 0) -> tuple[SearchSpace, list[TrialRecord]]:
+    """A history in which an MLP is better the longer it is trained, and a linear head the shorter."""
+    study = config(search={"unfrozen": unfrozen, "epochs": {"low": 1, "high": 40}})
+    space = space_of(study, BACKBONES[:1])
+    draw = Asker(space, (), sampler="random", seed=5)
+    history: list[TrialRecord] = []
+    for head, count in (("linear", linear), ("mlp", mlp)):
+        for _ in range(count):
+            params = draw.ask({"head": head})
+            share = float(params["epochs"]) / 40
+            score = 0.5 - share / 10 if head == "linear" else 0.8 + share / 10
+            history.append(completed(space, len(history), params, score))
+    return space, history
+
+
+def epochs_of_linear_heads(space: SearchSpace, history: list[TrialRecord]) -> list[int]:
+    found = [Asker(space, history, sampler="tpe", seed=seed).ask({"head": "linear"}) for seed in range(20)]
+    return [int(params["epochs"]) for params in found]
+
+
+def test_what_is_good_for_another_head_is_not_asked_for() -> None:
+    space, history = two_heads(40, 40)
+
+    assert sum(epochs <= 16 for epochs in epochs_of_linear_heads(space, history)) >= 14
+
+
+def test_a_head_with_few_trials_is_asked_for_what_is_good_for_all() -> None:
+    space, history = two_heads(5, 75)
+
+    assert sum(epochs <= 16 for epochs in epochs_of_linear_heads(space, history)) <= 6
+
+
+def test_what_was_asked_of_all_trials_is_in_flight_for_those_of_one_head() -> None:
+    space, history = two_heads(40, 40, unfrozen=[0, 1])
+    frozen = {"head": "linear", "unfrozen": 0}
+
+    def answers(*, before: int) -> list[dict]:
+        asker = Asker(space, history, sampler="tpe", seed=1)
+        asked = [asker.ask({"head": "linear"}) for _ in range(before)]
+        assert sum(params["unfrozen"] == 0 for params in asked) >= before / 4
+        return [asker.ask(frozen) for _ in range(6)]
+
+    assert answers(before=4) == answers(before=4)
+    assert answers(before=4) != answers(before=8)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 import optuna
 
 from tlsearch.records import Json, TrialKind, TrialRecord, TrialState
-from tlsearch.search.sampler import frozen_trials, quiet
+from tlsearch.search.informed import quiet
 from tlsearch.search.space import SearchSpace
+from tlsearch.search.telling import Telling
 
 LEAST_TRIALS = 20  # below, shares are mostly noise
 LEAST_IN_BRANCH = 10
@@ -85,6 +86,6 @@ def _shares(space: SearchSpace, records: Sequence[TrialRecord], names: Iterable[
 
     with quiet():
         study = optuna.create_study(direction="maximize")
-        study.add_trials(frozen_trials(space, records))
+        study.add_trials(Telling(space).trials(records))
         evaluator = PedAnovaImportanceEvaluator(target_quantile=_top_share(len(records)))
         return get_param_importances(study, evaluator=evaluator, params=list(names))

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from tlsearch.records import TrialKind, TrialRecord
 from tlsearch.search.baselines import missing_baselines
 from tlsearch.search.draws import Draw, draw_startup
-from tlsearch.search.sampler import NOTHING_MISSED, Asker, Missed, derived_seed
+from tlsearch.search.sampler import Asker, derived_seed
 from tlsearch.search.space import SearchSpace
 from tlsearch.search.startup import startup_slots
+from tlsearch.search.telling import NOTHING_MISSED, Missed, Telling
 from tlsearch.space import ParamValue
 from tlsearch.study import StudyConfig
 from tlsearch.training.recipe import Recipe
@@ -53,10 +54,12 @@ class Known:
     Args:
         digests: Of recipes, by trial.
         startup: The start-up trials of a study, once they are drawn.
+        telling: The trials that the sampler was told of.
     """
 
     digests: dict[int, str] = field(default_factory=dict)
     startup: list[Draw] | None = None
+    telling: Telling | None = None
 
     def digest(self, record: TrialRecord) -> str:
         """The digest of a trial's recipe."""
@@ -187,7 +190,15 @@ class _Round:
         if rows < 1 or self._knows_nothing:
             return []
         seed = derived_seed(self._config.study.seed, len(self._history))
-        asker = Asker(self._space, self._history, sampler=self._config.search.sampler, seed=seed, missed=self._missed)
+        telling = self._known.telling = self._known.telling or Telling(self._space)
+        asker = Asker(
+            self._space,
+            self._history,
+            sampler=self._config.search.sampler,
+            seed=seed,
+            missed=self._missed,
+            telling=telling,
+        )
         found: list[Proposal] = []
         fixed: dict[str, ParamValue] = {}
         while len(found) < rows:

@@ -1,31 +1,19 @@
-"""Asker: one of Optuna's samplers, rebuilt in memory from trial records before every round."""
+"""Asker: who is asked for the next trial, made anew from trial records before every round."""
 
 import hashlib
 import math
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import MappingProxyType
-from typing import Literal
-
-import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, create_trial
-from optuna.trial import TrialState as OptunaState
+from collections.abc import Mapping, Sequence
 
 from tlsearch.records import FailureReason, TrialRecord, TrialState
+from tlsearch.search.informed import Informed, SamplerName
 from tlsearch.search.space import SearchSpace
+from tlsearch.search.telling import NOTHING_MISSED, Missed, Telling, value_of
 from tlsearch.space import ParamValue
 from tlsearch.stats.floors import violation
 
-SamplerName = Literal["tpe", "random"]
-Missed = Mapping[int, Mapping[str, float]]  # trial -> floor -> wanted - reached, kept where that is 0 or less
-
-NOTHING_MISSED: Missed = MappingProxyType({})
-
 # An ask takes time in proportion to the trials told: 3 ms with 200, 10 ms with 1000 (Optuna 5.0, 2 cores).
 HISTORY = 200
+LEAST_IN_BRANCH = 10  # ended trials; with fewer, Optuna's TPE draws at random
 # Failures that the values themselves bring about; others say nothing about a region.
 AVOIDED = frozenset({FailureReason.NON_FINITE, FailureReason.OUT_OF_MEMORY})
 
@@ -33,15 +21,19 @@ AVOIDED = frozenset({FailureReason.NON_FINITE, FailureReason.OUT_OF_MEMORY})
 class Asker:
     """A sampler that knows a history, and is asked for one set of values after another.
 
-    Each answer counts as a running trial for those that follow, so that they keep away from it.
+    Each answer counts as a running trial for those that follow, so that they keep away from it. Where the given
+    values decide which parameters count (backbone, head, whether stages are trained), the sampler goes by the trials
+    that have the same ones, if they are enough: one density over all that is asked for, instead of one over what
+    every trial has and one more for each parameter that only some have.
 
     Args:
         space: What may be varied.
         history: All trials so far, by number. At most 200 ended ones are told, the best and the newest; those in
             flight always are.
         sampler: By its name in a study file.
-        missed: As in `frozen_trials`.
         seed: Equal seeds and histories give equal answers.
+        missed: As in `Telling.trials`.
+        telling: Of earlier rounds of the same study, which have put most of the history already.
     """
 
     def __init__(
@@ -52,12 +44,15 @@ class Asker:
         sampler: SamplerName,
         seed: int,
         missed: Missed = NOTHING_MISSED,
+        telling: Telling | None = None,
     ) -> None:
-        self._space = space
-        self._sampler: BaseSampler = TPESampler(seed=seed) if sampler == "tpe" else RandomSampler(seed=seed)
-        with quiet():
-            self._study = optuna.create_study(direction="maximize", sampler=self._sampler)
-            self._study.add_trials(frozen_trials(space, _told(space, history, missed), missed))
+        self._space, self._sampler, self._seed = space, sampler, seed
+        self._telling = telling or Telling(space)
+        known = [record for record in history if _says_something(record) and self._telling.belongs(record)]
+        self._told = self._telling.trials(_best_and_newest(known, missed), missed)
+        self._whole = Informed(self._told, sampler=sampler, seed=seed)
+        self._branches: dict[frozenset[str], Informed | None] = {}
+        self._answers: list[Mapping[str, ParamValue]] = []
 
     def ask(self, fixed: Mapping[str, ParamValue] | None = None) -> dict[str, ParamValue]:
         """Choose values for every searched dimension that counts.
@@ -66,9 +61,28 @@ class Asker:
             fixed: Values that are given; dimensions that are not searched are overlooked.
         """
         given = {name: value for name, value in (fixed or {}).items() if name in self._space.searched}
-        with quiet():
-            self._study.sampler = PartialFixedSampler(given, self._sampler) if given else self._sampler
-            return self._space.suggest(self._study.ask())
+        asked = self._branch(given) or self._whole
+        answer = asked.ask(self._space, given)
+        self._answers.append(answer)
+        for other in (self._whole, *self._branches.values()):
+            if other is not None and other is not asked:
+                other.hear(self._telling.running(answer))
+        return answer
+
+    def _branch(self, given: Mapping[str, ParamValue]) -> Informed | None:
+        """Who knows the trials with exactly the parameters that count here; None where these are open or too few."""
+        names = self._space.counting(given)
+        if self._sampler != "tpe" or names is None:
+            return None
+        if names not in self._branches:
+            alike = [trial for trial in self._told if trial.params.keys() == names]
+            enough = sum(trial.state.is_finished() for trial in alike) >= LEAST_IN_BRANCH
+            self._branches[names] = None
+            if enough and len(alike) < len(self._told):
+                seed = derived_seed(self._seed, len(self._branches))
+                answers = map(self._telling.running, self._answers)
+                self._branches[names] = Informed([*alike, *answers], sampler=self._sampler, seed=seed)
+        return self._branches[names]
 
 
 def derived_seed(seed: int, trials: int) -> int:
@@ -79,100 +93,28 @@ def derived_seed(seed: int, trials: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{trials}".encode()).digest()[:4])
 
 
-def frozen_trials(
-    space: SearchSpace, records: Sequence[TrialRecord], missed: Missed = NOTHING_MISSED
-) -> list[FrozenTrial]:
-    """Trials in Optuna's words, in the order of their numbers.
-
-    Completed trials have their score; pruned ones the value at which they were pruned; those that failed have, as
-    pruned, the worst value of all, so that their region is avoided (a failed trial is nothing to TPE); waiting and
-    running ones are running.
-
-    Args:
-        space: What was varied.
-        records: Their values lie in the space.
-        missed: Of completed trials, by how much they miss each floor; empty where the study has none. Optuna prefers
-            trials that keep all floors, then those that miss least. An ended trial without answers counts as the
-            one that missed most, else it would stand before every trial that missed a little.
-    """
-    most = max(missed.values(), key=violation, default={})
-    worst = min((value for record in records if (value := _value(record)) is not None), default=None)
-    return [
-        _frozen(space, record, worst, missed.get(record.number, most))
-        for record in sorted(records, key=lambda record: record.number)
-    ]
+def _says_something(record: TrialRecord) -> bool:
+    """Whether a sampler can learn from a trial: not from failures for which the values cannot be blamed."""
+    return record.state is not TrialState.FAILED or record.reason in AVOIDED
 
 
-def _told(space: SearchSpace, history: Sequence[TrialRecord], missed: Missed) -> list[TrialRecord]:
-    """Of a history, what a sampler hears: at most `HISTORY` ended trials, and all in flight.
-
-    Baselines whose values lie outside the space are left out, and so are failures that say nothing about a region.
-    """
-    known = [record for record in history if record.params and space.contains(record.params)]
-    ended = [
-        record
-        for record in known
-        if record.state.ended and (record.state is not TrialState.FAILED or record.reason in AVOIDED)
-    ]
-    return _best_and_newest(ended, missed) + [record for record in known if not record.state.ended]
-
-
-def _frozen(space: SearchSpace, record: TrialRecord, worst: float | None, missed: Mapping[str, float]) -> FrozenTrial:
-    params, distributions = dict(record.params), space.distributions(record.params)
-    if not record.state.ended:
-        return create_trial(state=OptunaState.RUNNING, params=params, distributions=distributions)
-    value = _value(record)
-    if record.state is TrialState.COMPLETED and value is not None:
-        return create_trial(value=value, params=params, distributions=distributions, constraints=dict(missed))
-    reached = worst if value is None else value
-    return create_trial(
-        state=OptunaState.PRUNED,
-        params=params,
-        distributions=distributions,
-        # one step for all: TPE puts whoever came further first, whatever the values
-        intermediate_values={} if reached is None else {0: reached},
-        constraints=dict(missed),
-    )
-
-
-def _value(record: TrialRecord) -> float | None:
-    """The finite value that a trial ended with, if it has one."""
-    if record.state is TrialState.COMPLETED:
-        value = record.score
-    elif record.state is TrialState.PRUNED:
-        value = record.fold_scores[-1] if record.rung_score is None and record.fold_scores else record.rung_score
-    else:
-        value = None
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _best_and_newest(ended: Sequence[TrialRecord], missed: Missed) -> list[TrialRecord]:
-    """At most `HISTORY` trials: the best half of that, and the newest of the others."""
+def _best_and_newest(records: Sequence[TrialRecord], missed: Missed) -> list[TrialRecord]:
+    """At most `HISTORY` ended trials, the best half of that and the newest of the others; and all in flight."""
+    ended = [record for record in records if record.state.ended]
+    if len(ended) <= HISTORY:
+        return list(records)
     best = sorted(ended, key=lambda record: _rank(record, missed))[: HISTORY // 2]
     chosen = {record.number for record in best}
     others = sorted((r for r in ended if r.number not in chosen), key=lambda record: record.number)
-    return best + others[-(HISTORY // 2) :]
+    return [*best, *others[-(HISTORY // 2) :], *(record for record in records if not record.state.ended)]
 
 
 def _rank(record: TrialRecord, missed: Missed) -> tuple[bool, float, float, int]:
     """Completed trials first, of them those that keep all floors, the best first of all; equal ones by number."""
-    value = _value(record)
+    value = value_of(record)
     return (
         record.state is not TrialState.COMPLETED,
-        violation(missed.get(record.number, {})),
+        violation(missed.get(record.number, {})) if missed else 0.0,
         math.inf if value is None else -value,
         record.number,
     )
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Work without Optuna's log lines and its notice that fixing values is experimental."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from optuna.distributions import BaseDistribution
 from optuna.trial import Trial
 
 from tlsearch.records import Json
@@ -97,9 +96,12 @@ class SearchSpace:
             return False
         return {d.name for d in expected} == set(params) and all(d.contains(params[d.name]) for d in expected)
 
-    def distributions(self, params: Mapping[str, ParamValue]) -> dict[str, BaseDistribution]:
-        """The ranges of the chosen values in Optuna's words."""
-        return {d.name: d.distribution() for d in self._counting(params) if not d.fixed}
+    def counting(self, given: Mapping[str, Json]) -> frozenset[str] | None:
+        """The names of the searched dimensions that count where these values are given; None where that is open."""
+        try:
+            return frozenset(d.name for d in self._counting(given) if not d.fixed)
+        except KeyError:
+            return None
 
     def shared_part(self, params: Mapping[str, ParamValue]) -> dict[str, ParamValue]:
         """The chosen values that all rows of a job must have in common.
