@@ -14,7 +14,7 @@ from tlsearch.training import heads
 from tlsearch.training.heads import HeadOutcome, HeadRow, fit_heads
 from tlsearch.training.loop import NonFiniteError
 from tlsearch.training.recipe import Phase, Recipe
-from tlsearch.training.stacked import fit_stacked
+from tlsearch.training.stacked import StackedRow, fit_stacked
 
 
 def row(plan: Recipe, seed: int, *, dropout: float = 0.2, hidden: int = 0, told: Told | None = None) -> HeadRow:
@@ -78,7 +78,8 @@ def test_it_does_not_matter_who_stands_beside_a_row() -> None:
         assert_same(one, other)
 
 
-def test_linear_heads_share_their_steps_and_hidden_layers_do_not_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def sizes_of_stacks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each stack from now on has."""
     sizes: list[int] = []
 
     def counted(rows: Any, *args: Any, **given: Any) -> Any:
@@ -86,6 +87,11 @@ def test_linear_heads_share_their_steps_and_hidden_layers_do_not_on_a_cpu(monkey
         return fit_stacked(rows, *args, **given)
 
     monkeypatch.setattr(heads, "fit_stacked", counted)
+    return sizes
+
+
+def test_linear_heads_share_their_steps_and_hidden_layers_do_not_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = sizes_of_stacks(monkeypatch)
     linear = [row(plan(2, 0.1), seed) for seed in range(7)]
     fitted_together(linear)
     fitted_together([row(plan(2, 0.1), seed, hidden=6) for seed in range(2)])
@@ -93,6 +99,41 @@ def test_linear_heads_share_their_steps_and_hidden_layers_do_not_on_a_cpu(monkey
     monkeypatch.setattr(heads, "IN_CACHE", 3 * 5 * (WIDTH + 1) * CLASSES)
     fitted_together(linear)
     assert sizes[3:] == [3, 3, 1]
+
+
+def normalised(seed: int, dropout: float) -> HeadRow:
+    def head() -> nn.Sequential:
+        torch.manual_seed(seed)
+        layers = [nn.BatchNorm1d(WIDTH), nn.Dropout(0.1), nn.Linear(WIDTH, 6), nn.ReLU(), nn.Dropout(dropout)]
+        return nn.Sequential(*layers, nn.Linear(6, CLASSES))
+
+    return HeadRow(recipe=plan(2 + seed, 0.05), head=head, dropout_seed=DROPOUT_SEED, on_epoch=lambda *_: None)
+
+
+def droppings() -> list[HeadRow]:
+    """Heads that differ in what they drop, and leave the stack one after another."""
+    chances = [0.5, 0.0, 0.2, 0.5, 0.0]
+    return [row(plan(2 + seed % 3, 0.1), seed, dropout=chance) for seed, chance in enumerate(chances)]
+
+
+def test_heads_that_drop_differently_share_their_steps_and_drop_what_they_drop_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = sizes_of_stacks(monkeypatch)
+    together = fitted_together(droppings())
+    assert sizes == [5]
+    for one, outcome in zip(droppings(), together, strict=True):
+        assert_same(outcome, *fitted_together([one]))
+
+
+def test_statistics_and_weights_stay_with_their_rows_whatever_these_drop() -> None:
+    rows = [normalised(seed, chance) for seed, chance in enumerate([0.5, 0.0, 0.5])]
+    recipes = [one.recipe for one in rows]
+    stacked = [StackedRow(recipe=one.recipe, head=one.head(), on_epoch=one.on_epoch) for one in rows]
+    found = fit_stacked(stacked, material(), FOLD_LIST, dropout_seed=DROPOUT_SEED)
+    assert len({given.epochs for given in recipes}) == len(rows)
+    for one, answers in zip(rows, found, strict=True):
+        assert_same(HeadOutcome(answers=answers, seconds=0.0, side_by_side=3), *fitted_together([one]))
 
 
 def test_every_row_is_told_of_all_its_epochs_on_every_fold() -> None:

@@ -21,7 +21,7 @@ from tlsearch.training.order import batches, rate_scale, view_of
 from tlsearch.training.recipe import Phase, Recipe
 from tlsearch.training.resident import values_for
 from tlsearch.training.row_stepper import RowStepper, row_stepper
-from tlsearch.training.stacked_head import StackedHead
+from tlsearch.training.stacked_head import StackedHead, chances
 from tlsearch.training.stacked_objective import StackedObjective
 
 Indices = NDArray[np.int64]
@@ -138,13 +138,15 @@ class _Stack:
         self._batch_sizes = [min(recipe.batch_size, len(fold.train)) for fold in folds]
         self._steps_an_epoch = len(batches(folds[0].train, self._batch_sizes[0]))
         self._first = 0  # the number of a phase's first epoch
-        self._training = list(range(len(rows)))  # places, in the order in which they lie in the stack
-        self._head = StackedHead([row.head for row in rows], len(folds), dropout_seed=dropout_seed)
-        for place, row in enumerate(rows):
+        # places, in the order in which they lie in the stack: those together that drop alike
+        self._training = sorted(range(len(rows)), key=lambda place: chances(rows[place].head))
+        stacked = [rows[place] for place in self._training]
+        self._head = StackedHead([row.head for row in stacked], len(folds), dropout_seed=dropout_seed)
+        for lies, row in enumerate(stacked):
             for number, fold in enumerate(folds):
                 row.start(row.head, fold)
-                self._head.copy_from(row.head, number, place)
-        objectives = [[objective_of(row.recipe, material, fold) for row in rows] for fold in folds]
+                self._head.copy_from(row.head, number, lies)
+        objectives = [[objective_of(row.recipe, material, fold) for row in stacked] for fold in folds]
         self._objective = StackedObjective.of(objectives, material.classes, material.device)
 
     def train(self, number: int, *, to_the_end: bool = False) -> None:
@@ -234,7 +236,7 @@ class _Stack:
         if not kept:
             return
         rows = torch.tensor(kept, device=self._material.device)
-        self._head.keep(rows)
+        self._head.keep(kept)
         self._objective = self._objective.keep(rows)
         stepper.keep(rows)
 

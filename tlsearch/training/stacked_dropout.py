@@ -6,10 +6,10 @@ import torch
 
 
 class StackedDropout:
-    """F streams of chance from one seed, one a fold, shared by all rows and by all dropout layers of a head.
+    """F streams of chance from one seed, one a fold, shared by rows that drop alike and by all their dropout layers.
 
     Streams that stand at the same place draw the same, so one draw serves all of them, until a fold has a shorter
-    batch than the others. The rows of a stack are equal in structure and have one seed, so each draw is that of every
+    batch than the others. Rows that are equal in structure, chances and seed drop alike: each draw is that of every
     row.
 
     Args:

@@ -1,7 +1,11 @@
 """Heads of one structure, each once a fold: their weights lie one behind another, a layer is one operation for all."""
 
-from collections.abc import Callable, Hashable, Sequence
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate, groupby
 
 import torch
 from torch import nn
@@ -11,8 +15,9 @@ from tlsearch.training.stacked_dropout import StackedDropout
 PLAIN = (nn.ReLU, nn.GELU)  # neither weights nor memory: on every number alone
 OWN_WEIGHTS = frozenset({"weight", "bias"})  # a layer with others computes something else with them
 
-# values (F, R, n, …), or (F, 1, n, …) while the rows still share them, and which of the n are pictures
-Layer = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+# a head's parameters and buffers (F, R, …); values (F, R, n, …), or (F, 1, n, …) while the rows still share them; and
+# which of the n are pictures
+Layer = Callable[[Sequence[torch.Tensor], torch.Tensor, torch.Tensor | None], torch.Tensor]
 
 
 def can_be_stacked(head: nn.Module, batch_size: int) -> bool:
@@ -40,16 +45,44 @@ def _is_known(layer: nn.Module, batch_size: int) -> bool:
 
 
 def structure(head: nn.Sequential) -> Hashable:
-    """All of a head but its weights: heads that are equal in it can be rows of one stack."""
+    """All of a head but its weights and its chances of dropout: heads that are equal in it can be rows of one stack."""
     layers = list(head)
-    return tuple((type(layer), layer.extra_repr(), layers.index(layer)) for layer in layers)
+    return tuple(
+        (type(layer), "" if type(layer) is nn.Dropout else layer.extra_repr(), layers.index(layer)) for layer in layers
+    )
+
+
+def chances(head: nn.Sequential) -> tuple[float, ...]:
+    """Of each dropout layer of a head, in order: rows that lie together and are equal in them share their draws."""
+    return tuple(layer.p for layer in head if isinstance(layer, nn.Dropout))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Rows that lie together and drop alike.
+
+    Args:
+        rows: How many.
+        layers: Of a head, with the chances of these rows.
+    """
+
+    rows: int
+    layers: Sequence[Layer]
+
+    def logits(self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
+        """As `StackedHead.logits`, of the rows whose parameters and buffers these are."""
+        x = x[:, None]
+        for layer in self.layers:
+            x = layer(own, x, present)
+        return x
 
 
 class StackedHead:
     """R heads, each once for every of F folds, in training.
 
     Args:
-        heads: What the copies of each row start from: of one structure that can be stacked; left as they are.
+        heads: What the copies of each row start from: of one structure that can be stacked; left as they are. The more
+            of those that lie together are equal in `chances`, the less a step takes.
         folds: F.
         dropout_seed: As of `StackedDropout`.
     """
@@ -60,11 +93,12 @@ class StackedHead:
         self._buffers = [
             _stack(buffers, folds) for buffers in zip(*(list(head.buffers()) for head in heads), strict=True)
         ]
-        first = heads[0]
-        stacked = {id(weight): own for weight, own in zip(first.parameters(), self.parameters, strict=True)}
-        self._drop = StackedDropout(dropout_seed, folds, self.parameters[0].device)
-        buffers = iter(self._buffers)  # of BatchNorm alone: mean, variance, batches
-        self._layers = [self._layer(layer, stacked, [next(buffers) for _ in layer.buffers()]) for layer in first]
+        device = self.parameters[0].device
+        self._parts = []
+        for _, alike in groupby(heads, chances):
+            same = list(alike)
+            drop = StackedDropout(dropout_seed, folds, device)
+            self._parts.append(_Part(rows=len(same), layers=_layers(same[0], drop)))
 
     def logits(self, x: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
         """Features to logits, `(F, R, n, C)`.
@@ -73,10 +107,13 @@ class StackedHead:
             x: `(F, n, D)`, which all rows get.
             present: `(F, n)`, 1 for a picture and 0 for what only fills up; None where all are pictures.
         """
-        x = x[:, None]
-        for layer in self._layers:
-            x = layer(x, present)
-        return x
+        tensors = [*self.parameters, *self._buffers]
+        if len(self._parts) == 1:
+            return self._parts[0].logits(tensors, x, present)
+        sizes = [part.rows for part in self._parts]
+        of_parts = zip(*(tensor.split(sizes, dim=1) for tensor in tensors), strict=True)  # views
+        found = [part.logits(own, x, present) for part, own in zip(self._parts, of_parts, strict=True)]
+        return torch.cat(found, dim=1)
 
     @torch.no_grad()
     def copy_to(self, head: nn.Sequential, fold: int, row: int) -> None:
@@ -92,22 +129,32 @@ class StackedHead:
         for tensor, stacked in zip(own, [*self.parameters, *self._buffers], strict=True):
             stacked[fold, row] = tensor
 
-    def keep(self, rows: torch.Tensor) -> None:
-        """Go on with these rows alone, `(rows,)` indices in a fixed order."""
-        for tensor in [*self.parameters, *self._buffers]:
-            tensor.data = tensor.data[:, rows]  # the layers hold the tensors themselves
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows alone, in ascending order."""
+        for parameter in self.parameters:
+            parameter.data = parameter.data[:, rows]  # the optimizer holds the parameters themselves
+        self._buffers = [buffer[:, rows] for buffer in self._buffers]
+        ends = list(accumulate(part.rows for part in self._parts))
+        kept = Counter(bisect_right(ends, row) for row in rows)  # by part
+        self._parts = [replace(part, rows=kept[place]) for place, part in enumerate(self._parts) if kept[place]]
 
-    def _layer(self, layer: nn.Module, stacked: dict[int, nn.Parameter], buffers: Sequence[torch.Tensor]) -> Layer:
-        weight = stacked.get(id(getattr(layer, "weight", None)))
-        bias = stacked.get(id(getattr(layer, "bias", None)))
-        if isinstance(layer, nn.Linear):
-            assert weight is not None, "a linear layer has weights"
-            return partial(_linear, weight, bias)
-        if isinstance(layer, nn.BatchNorm1d):
-            return partial(_batch_norm, layer, weight, bias, buffers)
-        if isinstance(layer, nn.Dropout):
-            return partial(_dropout, layer.p, self._drop)
-        return lambda x, _: layer(x)
+
+def _layers(head: nn.Sequential, drop: StackedDropout) -> list[Layer]:
+    """What a head's layers do, each with the places of its own among a head's parameters and buffers."""
+    places = {id(tensor): place for place, tensor in enumerate([*head.parameters(), *head.buffers()])}
+    return [_layer(layer, places, drop) for layer in head]
+
+
+def _layer(layer: nn.Module, places: Mapping[int, int], drop: StackedDropout) -> Layer:
+    if isinstance(layer, nn.Dropout):
+        return partial(_dropout, layer.p, drop)
+    weight, bias = (places.get(id(getattr(layer, name, None))) for name in ("weight", "bias"))
+    if isinstance(layer, nn.Linear):
+        assert weight is not None, "a linear layer has weights"
+        return partial(_linear, weight, bias)
+    if isinstance(layer, nn.BatchNorm1d):
+        return partial(_batch_norm, layer, weight, bias, [places[id(buffer)] for buffer in layer.buffers()])
+    return lambda _, x, __: layer(x)
 
 
 def _stack(of_rows: Sequence[torch.Tensor], folds: int) -> torch.Tensor:
@@ -116,29 +163,35 @@ def _stack(of_rows: Sequence[torch.Tensor], folds: int) -> torch.Tensor:
     return rows.expand(folds, *rows.shape).clone()
 
 
-def _linear(weight: torch.Tensor, bias: torch.Tensor | None, x: torch.Tensor, _: torch.Tensor | None) -> torch.Tensor:
+def _linear(
+    weight_at: int, bias_at: int | None, own: Sequence[torch.Tensor], x: torch.Tensor, _: torch.Tensor | None
+) -> torch.Tensor:
+    weight = own[weight_at]
     shared = x.shape[1] == 1  # then all rows are one product: (F, R, O, I) is (F, RO, I)
-    weights, biases = weight.flatten(*((1, 2) if shared else (0, 1))), None
+    weights = weight.flatten(*((1, 2) if shared else (0, 1)))
     # with the weights on the left their gradient is a product of the outputs' with x as it lies: x on the left would
     # be multiplied transposed, which takes six times as long where there are few classes
     across = (x[:, 0] if shared else x.flatten(0, 1)).transpose(1, 2)  # (F or FR, n, I) -> (…, I, n)
-    if bias is None:
+    if bias_at is None:
         out = torch.bmm(weights, across)
     else:
-        biases = bias.flatten(*((1, 2) if shared else (0, 1)))
+        biases = own[bias_at].flatten(*((1, 2) if shared else (0, 1)))
         out = torch.baddbmm(biases[:, :, None], weights, across)
     return out.view(*weight.shape[:3], -1).transpose(2, 3)  # (F, R, O, n) -> (F, R, n, O)
 
 
-def _dropout(p: float, drop: StackedDropout, x: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
+def _dropout(
+    p: float, drop: StackedDropout, _: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None
+) -> torch.Tensor:
     return drop(p, x, None if present is None else [int(n) for n in present.sum(dim=1).tolist()])
 
 
 def _batch_norm(
     layer: nn.BatchNorm1d,
-    weight: torch.Tensor | None,
-    bias: torch.Tensor | None,
-    statistics: Sequence[torch.Tensor],
+    weight_at: int | None,
+    bias_at: int | None,
+    statistics_at: Sequence[int],
+    own: Sequence[torch.Tensor],
     x: torch.Tensor,
     present: torch.Tensor | None,
 ) -> torch.Tensor:
@@ -150,10 +203,10 @@ def _batch_norm(
     variance = (centred.square() * pictures).sum(dim=2, keepdim=True) / count
     with torch.no_grad():
         assert layer.momentum is not None, "another BatchNorm cannot be stacked"
-        running_mean, running_variance, batches = statistics
+        running_mean, running_variance, batches = (own[place] for place in statistics_at)
         running_mean.lerp_(mean[:, :, 0], layer.momentum)
         running_variance.lerp_((variance * count / (count - 1))[:, :, 0], layer.momentum)
         batches += 1
     scaled = centred * torch.rsqrt(variance + layer.eps)
-    scaled = scaled if weight is None else scaled * weight[:, :, None]
-    return scaled if bias is None else scaled + bias[:, :, None]
+    scaled = scaled if weight_at is None else scaled * own[weight_at][:, :, None]
+    return scaled if bias_at is None else scaled + own[bias_at][:, :, None]
