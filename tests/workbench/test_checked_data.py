@@ -128,16 +128,40 @@ def test_many_pictures_are_checked_in_parts_and_the_curve_says_of_how_many_it_wa
     assert not np.allclose(thirds.log_probs, whole.log_probs)
 
 
-def test_parts_keep_groups_together_and_hold_every_picture_and_class(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_are_alike_and_hold_every_picture_and_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datacheck, "BLOCK", 100)
     labels = np.repeat([0, 1, 2], [240, 142, 18])
-    groups = np.arange(400) // 2
-    blocks = datacheck.blocks_of(labels, groups, seed=3)
+    blocks = datacheck.blocks_of(labels, np.arange(400) // 2, seed=3)
     assert len(blocks) == 4
     assert set(np.concatenate(blocks).tolist()) == set(range(400))
     rare = set(range(382, 400))
     for block in blocks:
         assert rare <= set(block.tolist())
-        assert set(labels[block].tolist()) == {0, 1, 2}
-    apart = [set(groups[block].tolist()) - set(groups[list(rare)].tolist()) for block in blocks]
-    assert sum(map(len, apart)) == len(set.union(*apart)) == 191
+        assert np.abs(np.bincount(labels[block]) - [60, 35.5, 18]).max() <= 1
+
+
+def test_parts_stay_small_where_no_class_has_many_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datacheck, "BLOCK", 100)
+    labels = np.repeat(np.arange(45), [4, 6, *[10] * 43])
+    blocks = datacheck.blocks_of(labels, np.arange(440), seed=3)
+    assert set(np.concatenate(blocks).tolist()) == set(range(440))
+    for block in blocks:
+        assert set(range(10)) <= set(block.tolist()), "the rarest two"
+        assert len(block) <= 140
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [[number % 3 for number in range(DEVELOPMENT)], [0] * (DEVELOPMENT - 2) + [1, 2]],
+    ids=["three groups", "one group of nearly all"],
+)
+def test_a_few_large_groups_are_checked_in_parts_as_well(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, groups: list[int]
+) -> None:
+    monkeypatch.setattr(datacheck, "BLOCK", DEVELOPMENT // 4)
+    monkeypatch.setattr(datacheck, "FEW", 2)
+    result = check(context, groups=groups)
+    assert result.state is TrialState.COMPLETED, result.detail
+    assert result.log_probs is not None
+    assert np.isfinite(result.log_probs).all()
+    assert result.extras["learning"]["tried"] < DEVELOPMENT // 2

@@ -17,7 +17,7 @@ from tlsearch.stats.metrics import Floats, Groups, Integers, score
 from tlsearch.stats.priors import CLASSES_ALIKE, log_priors
 from tlsearch.stats.sample import MOST, Sample
 
-LOGISTIC = 500_000  # pictures times classes of a fold: of more, logistic regression takes many seconds, and is left out
+LOGISTIC = 200_000  # pictures times classes of a fold: of more, logistic regression takes longer than all else together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,7 @@ def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
     groups = np.asarray(job.options["groups"])
     views = [_views(parts, row, emit) for row in job.rows]
     blocks = blocks_of(labels, groups, parts.context.seed)
-    log_probs = np.empty((len(labels), len(parts.context.classes)))
+    log_probs = np.empty((len(labels), len(parts.context.classes)), dtype=np.float32)
     for done, rows in enumerate(blocks):
         emit(Progress(text="labels", done=done, total=len(blocks)))
         probes = _probes(views, labels[rows], len(parts.context.classes), groups[rows], rows)
@@ -76,28 +76,42 @@ def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
         job,
         job.rows[0],
         TrialState.COMPLETED,
-        log_probs=log_probs.astype(np.float32),
+        log_probs=log_probs,
         seconds=time.monotonic() - began,
         extras={"images": len(labels), "suspected": len(doubted), "suspects": found, "learning": learning},
     )
 
 
 def blocks_of(labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int) -> list[Rows]:
-    """The rows that are probed together, ascending: all at once, or random parts that each hold all classes.
+    """The rows that are probed together, ascending: all at once, or random parts that are alike in their classes.
 
-    A class of which a part would hold too few is in every part.
+    Probes of one part know nothing of the others, so the pictures of a group may lie in several. What a part would hold
+    too few of is in every part: rare classes, and the few pictures that do not belong to a group of nearly all.
 
     Args:
         labels: `(n,)`.
-        groups: `(n,)`; rows of equal groups are in one part.
+        groups: `(n,)`, equal for pictures that belong together.
         seed: The study's.
     """
-    blocks = math.ceil(len(labels) / BLOCK)
+    n, blocks = len(labels), math.ceil(len(labels) / BLOCK)
     if blocks == 1:
-        return [np.arange(len(labels))]
-    (dealt,) = fold_partitions(labels.tolist(), _keys(groups), blocks, 1, seed)
-    everywhere = np.bincount(labels)[labels] < FEW * blocks
-    return [np.flatnonzero((np.array(dealt) == block) | everywhere) for block in range(blocks)]
+        return [np.arange(n)]
+    _, of_group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    outside = of_group != sizes.argmax()
+    order = np.lexsort((np.random.default_rng(seed).permutation(n), outside, labels))
+    dealt = np.empty(n, dtype=np.int64)
+    dealt[order] = np.arange(n) % blocks
+    everywhere = _rare(labels, FEW * blocks) | (outside & (outside.sum() < FEW * blocks))
+    return [np.flatnonzero((dealt == block) | everywhere) for block in range(blocks)]
+
+
+def _rare(labels: NDArray[np.int64], least: int) -> NDArray[np.bool_]:
+    """`(n,)`: pictures of classes that have fewer, the rarest classes first, as far as half a block holds them."""
+    counts = np.bincount(labels)
+    rarest = np.argsort(counts, kind="stable")
+    fits = np.zeros(len(counts), dtype=np.bool_)
+    fits[rarest[np.cumsum(counts[rarest]) <= BLOCK // 2]] = True
+    return np.asarray((fits & (counts < least))[labels])
 
 
 def _views(parts: Parts, row: Row, emit: Emit) -> list[NDArray[np.generic]]:
