@@ -1,7 +1,7 @@
 """Looks at every picture of a dataset and goes on at a fault, so that all faults are told at once."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +95,6 @@ def look_at(
         parts=parts,
         used=[index for index in readable if index not in dropped],
     )
-    near, too_alike = near_findings(links, store.hashes, files, labels, classes)
     return Looked(
         classes=classes,
         files=files,
@@ -106,10 +105,8 @@ def look_at(
         sizes=class_sizes(classes, labels, parts, pictures.used),
         findings={
             **_findings(dataset, store, files, labels, classes, readable),
-            "dropped": [files[index] for index in sorted(dropped)],
-            "leaks": [] if dropped else [_leak(pair, files, parts) for pair in leaks],
-            "near": near,
-            "too_alike": too_alike,
+            **_findings_of_leaks(leaks, dropped, files, parts),
+            **_findings_of_links(links, store.hashes, found),
         },
         notes=(*dataset.notes, *([links.note] if links.note else [])),
         faults=[
@@ -185,6 +182,20 @@ def _findings(
             if check.under_two_labels(linked, labels)
         ],
     }
+
+
+def _findings_of_leaks(
+    leaks: Sequence[tuple[int, int]], dropped: Collection[int], files: Sequence[str], parts: Sequence[str]
+) -> dict[str, Json]:
+    return {
+        "dropped": [files[index] for index in sorted(dropped)],
+        "leaks": [] if dropped else [_leak(pair, files, parts) for pair in leaks],
+    }
+
+
+def _findings_of_links(links: Links, hashes: Sequence[str], found: source.Listed) -> dict[str, Json]:
+    near, too_alike = near_findings(links, hashes, found.files, found.labels, found.classes)
+    return {"near": near, "too_alike": too_alike}
 
 
 def _named(linked: Sequence[int], files: Sequence[str]) -> list[str]:
