@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import load
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from tlsearch.errors import DataError, WeightsError
 from tlsearch.final_files import read_final, read_weights
 from tlsearch.freezing import layer_names
 from tlsearch.host import PluginHost
+from tlsearch.multiplications import count_macs
 from tlsearch.plugin_contract import check_backbone
 from tlsearch.records import Json, ModelFacts
 from tlsearch.specs import Backbone, BackboneSpec, ExportableModel, HeadSpec, Preprocessing
@@ -199,12 +199,11 @@ class StageCosts:
 def measure_stages(network: Network, image_px: int) -> StageCosts:
     """Count what each stage of a network computes; takes as long as a few pictures."""
     macs = []
-    with torch.no_grad():
-        black = torch.zeros(1, image_px, image_px, 3, dtype=torch.uint8, device=network.normalise.scale.device)
-        x = network.normalise(black)
-        for stage in network.stages:
-            macs_of_stage, x = _counted(stage, x)
-            macs.append(macs_of_stage)
+    black = torch.zeros(1, image_px, image_px, 3, dtype=torch.uint8, device=network.normalise.scale.device)
+    x = network.normalise(black)
+    for stage in network.stages:
+        macs_of_stage, x = count_macs(stage, x)
+        macs.append(macs_of_stage)
     return StageCosts(macs=tuple(macs), map_shape=tuple(x.shape))
 
 
@@ -212,9 +211,8 @@ def measure_facts(network: Network, loaded: LoadedBackbone, *, frozen: int, stag
     """Count parameters and multiply-accumulates of a network, in all and of the part that is trained."""
     was_training = network.head.training
     network.head.eval()
-    with torch.no_grad():
-        top = nn.Sequential(network.pool, network.head)
-        macs_of_top, _ = _counted(top, torch.zeros(stages.map_shape, device=network.normalise.scale.device))
+    top = nn.Sequential(network.pool, network.head)
+    macs_of_top, _ = count_macs(top, torch.zeros(stages.map_shape, device=network.normalise.scale.device))
     network.head.train(was_training)
     macs = [*stages.macs, macs_of_top]
     counts = [sum(p.numel() for p in weights) for weights in loaded.weights]
@@ -228,13 +226,6 @@ def measure_facts(network: Network, loaded: LoadedBackbone, *, frozen: int, stag
         macs=sum(macs),
         trained_macs=sum(macs[frozen:]),
     )
-
-
-def _counted(module: nn.Module, x: torch.Tensor) -> tuple[int, torch.Tensor]:
-    """The multiply-accumulates of a module, and what it gives."""
-    with FlopCounterMode(display=False) as counter:
-        made = module(x)
-    return counter.get_total_flops() // 2, made
 
 
 def load_final(folder: Path, host: PluginHost) -> ExportableModel:

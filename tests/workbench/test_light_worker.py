@@ -7,11 +7,15 @@ BUILD = """
 import sys
 import tlsearch.workbench.bench
 from tlsearch.host import PluginHost
-from tlsearch.model import build_backbone
+from tlsearch.model import Network, build_backbone, measure_stages
+from tlsearch.specs import Preprocessing
+from torch import nn
 
 host = PluginHost.load()
 for name in ("efficientnet_lite0", "mobilenet_v2"):
-    build_backbone(host.backbone(name), params={}, image_px=64, variant="", weights=None, seed=0)
+    spec = host.backbone(name)
+    backbone = build_backbone(spec, params={}, image_px=64, variant="", weights=None, seed=0).backbone
+    measure_stages(Network(Preprocessing(), backbone, nn.Sequential()).eval(), 64)
 print(*sorted(name for name in sys.modules if "." not in name or name == "torch._dynamo"))
 """
 HEAVY = {

@@ -111,7 +111,7 @@ class StackedHead:
         if len(self._parts) == 1:
             return self._parts[0].logits(tensors, x, present)
         sizes = [part.rows for part in self._parts]
-        of_parts = zip(*(tensor.split(sizes, dim=1) for tensor in tensors), strict=True)  # views
+        of_parts = zip(*(tensor.split_with_sizes(sizes, dim=1) for tensor in tensors), strict=True)  # views
         found = [part.logits(own, x, present) for part, own in zip(self._parts, of_parts, strict=True)]
         return torch.cat(found, dim=1)
 
