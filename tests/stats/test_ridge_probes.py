@@ -1,12 +1,14 @@
 """Ridge probes: what the closed form says of a picture is what a fit without it says."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tlsearch.stats.directions import Directions, of_unit_length
 from tlsearch.stats.metrics import score
-from tlsearch.stats.ridge import LeftOut, Task, one_hot, probe
+from tlsearch.stats.ridge import LeftOut, Task, one_hot, probe, ridge_path
 
 
 def clouds(
@@ -80,3 +82,27 @@ def test_pictures_without_features_are_answered_as_well() -> None:
     features, labels = clouds(10)
     features[3] = 0.0
     assert np.isfinite(probe(features, labels, 3).log_probs).all()
+
+
+def test_a_path_holds_the_answers_of_the_fits_that_are_kept_and_no_others() -> None:
+    labels = np.arange(4000) % 50
+    directions = Directions.of(np.random.default_rng(3).normal(size=(4000, 4)))
+    tracemalloc.start()
+    try:
+        assert min(ridge_path(directions, labels, 50), key=lambda one: one.loss).penalty > 0
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * 4000 * 50 * 8, "wanted, the best fit's answers, the present fit's, and what is on the way to them"
+
+
+def test_a_large_group_is_left_out_without_a_matrix_of_all_its_pairs() -> None:
+    features, labels = clouds(1000, width=6)
+    tracemalloc.start()
+    try:
+        found = probe(features, labels, 3, groups=[max(0, row - 2000) for row in range(3000)])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert np.isfinite(found.log_probs).all()
+    assert peak < 2001**2 * 8 / 4

@@ -13,7 +13,7 @@ from tlsearch.stats.calibration import tempered
 from tlsearch.stats.closed_form import best_of, closed_forms
 from tlsearch.stats.directions import Classifier, Features
 from tlsearch.stats.logistic import logistic_on
-from tlsearch.stats.metrics import Floats, Groups, Integers, score
+from tlsearch.stats.metrics import Groups, Integers, Predictions, score
 from tlsearch.stats.priors import CLASSES_ALIKE, log_priors
 from tlsearch.stats.sample import MOST, Sample
 
@@ -30,7 +30,7 @@ class FoldProbes:
         starts: Of each fold, as `closed_form` has it of the pictures that the fold trains on.
     """
 
-    answers: Mapping[str, Floats]
+    answers: Mapping[str, Predictions]
     starts: Sequence[Classifier]
 
 
@@ -50,7 +50,7 @@ def probe_folds(
         ValueError: Where a fold trains on a single picture.
     """
     truth, deal = np.asarray(labels, dtype=np.int64), np.asarray(folds)
-    answers: dict[str, Floats] = {}
+    answers: dict[str, Predictions] = {}
     starts = []
     for fold in range(int(deal.max()) + 1):
         train, asked = np.flatnonzero(deal != fold), deal == fold
@@ -62,12 +62,12 @@ def probe_folds(
             fits["logistic"] = logistic_on(sample.directions, sample.labels, classes, groups=sample.groups)
         for kind, fit in fits.items():
             said = sample.answering(fit).log_probs(features[asked])
-            answers.setdefault(kind, np.full((len(truth), classes), np.nan))[asked] = said
+            answers.setdefault(kind, np.full((len(truth), classes), np.nan, dtype=np.float32))[asked] = said
     return FoldProbes(answers=answers, starts=starts)
 
 
 def probe_scores(
-    answers: Mapping[str, Floats], labels: ArrayLike, folds: ArrayLike, *, metric: str
+    answers: Mapping[str, Predictions], labels: ArrayLike, folds: ArrayLike, *, metric: str
 ) -> dict[str, float]:
     """The metric of each probe; where classes count alike, answers are those of a world of equally frequent classes.
 
@@ -82,7 +82,7 @@ def probe_scores(
     return {name: score(metric, _balanced(one, truth, deal) if alike else one, truth) for name, one in answers.items()}
 
 
-def _balanced(log_probs: Floats, labels: Integers, folds: Integers) -> Floats:
+def _balanced(log_probs: Predictions, labels: Integers, folds: Integers) -> Predictions:
     """Take out of answers how frequent each class was among what they were learned from."""
     balanced = log_probs.copy()
     for fold in range(int(folds.max()) + 1):
