@@ -8,6 +8,7 @@ from tlsearch.report.evidence import Evidence
 from tlsearch.report.values import Baseline, Best
 from tlsearch.stats import Difference, difference, selection_differences
 from tlsearch.stats.floors import floors_of
+from tlsearch.training.recipe import LINEAR
 
 TWICE, ONCE = 1.0, 2.0  # variances of a score over folds and seeds in a gain: of two means of two scores, of two scores
 
@@ -23,7 +24,7 @@ def frozen_linear(evidence: Evidence, best: Best | None) -> Baseline | None:
 
     None where a baseline is one, where no trial was, and where it is itself the named configuration.
     """
-    frozen = [t for t in evidence.ranked() if t.recipe["head"] == "linear" and unfrozen(t) == 0]
+    frozen = [t for t in evidence.ranked() if t.recipe["head"] == LINEAR and unfrozen(t) == 0]
     if not frozen or any(trial.kind is TrialKind.BASELINE for trial in frozen):
         return None
     if best is not None and best.entry.trial == frozen[0].number:

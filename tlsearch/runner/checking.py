@@ -11,7 +11,7 @@ from tlsearch.runner.dispatch import Dispatcher, job_id
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.setup import Setup
 from tlsearch.store.store import Store
-from tlsearch.training.recipe import Recipe, probe_recipe
+from tlsearch.training.recipe import LINEAR, Recipe, probe_recipe
 from tlsearch.work import Job, JobKind, Row
 
 
@@ -69,7 +69,7 @@ def check_job(host: PluginHost, backbones: Sequence[str], groups: Sequence[str])
         backbones: Of the context; what their probes say is averaged.
         groups: One key a development image, equal for images that belong together.
     """
-    linear = host.head("linear")
+    linear = host.head(LINEAR)
     recipes = [Recipe(backbone=name, head=linear.name, phases=()) for name in backbones]
     rows = tuple(Row(trial=-1, attempt=1, recipe=probe_recipe(one, linear.learning_rate)) for one in recipes)
     numbers: dict[str, int] = {}

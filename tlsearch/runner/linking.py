@@ -19,7 +19,7 @@ from tlsearch.hubs import Hubs
 from tlsearch.records import TrialState
 from tlsearch.runner.dispatch import job_id
 from tlsearch.runner.errand import run_errand
-from tlsearch.training.recipe import Recipe
+from tlsearch.training.recipe import LINEAR, Recipe
 from tlsearch.weights import resolve_weights
 from tlsearch.work import BackboneChoice, Job, JobKind, Progress, Row, WorkerContext
 
@@ -114,7 +114,7 @@ class LinkFinder:
     ) -> list[Link]:
         if store.shorter_px != COMPARED_PX:
             store = PixelStore.build(files, COMPARED_PX, store.folder.parent, self._preparing)
-        recipe = Recipe(backbone=REFERENCE, head="linear", phases=())
+        recipe = Recipe(backbone=REFERENCE, head=LINEAR, phases=())
         job = Job(id=job_id("alike", "pictures"), kind=JobKind.ALIKE, rows=(Row(trial=-1, attempt=1, recipe=recipe),))
         context = self._context(store, indices, network)
         result = run_errand(job, context, make_executor=self._make_executor, progress=self._tell)

@@ -9,7 +9,7 @@ from tlsearch.runner.live import Live
 from tlsearch.runner.setup import Setup
 from tlsearch.store.store import Store
 from tlsearch.text import slug
-from tlsearch.training.recipe import Recipe, probe_recipe
+from tlsearch.training.recipe import LINEAR, Recipe, probe_recipe
 from tlsearch.work import Job, JobKind, Row
 
 
@@ -46,7 +46,7 @@ class Preparing:
         return scores
 
     def _prepared(self, backbone: str) -> float:
-        linear = self._host.head("linear")
+        linear = self._host.head(LINEAR)
         probe = probe_recipe(Recipe(backbone=backbone, head=linear.name, phases=()), linear.learning_rate)
         rows = (Row(trial=-1, attempt=1, recipe=probe),)
         result = self._dispatcher.run(Job(id=job_id("prepare", slug(backbone)), kind=JobKind.PREPARE, rows=rows))
