@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import machine
+import tlsearch
 
 ROOT = Path(__file__).parents[1]
 SHOWS_ONLY = ("results", "*.md", "peers_table.py", "peers_plot.py")  # of the benchmarks, what measures nothing
@@ -30,7 +31,16 @@ class Provenance:
 
     @classmethod
     def of_now(cls) -> "Provenance":
-        """Of what runs here and now."""
+        """Of what runs here and now.
+
+        Raises:
+            SystemExit: Where this environment would run tlsearch from another folder than these benchmarks'.
+        """
+        runs = Path(tlsearch.__file__).resolve().parents[1]
+        if runs != ROOT.resolve():
+            raise SystemExit(
+                f"this environment has tlsearch in {runs}: run {ROOT}'s benchmarks in an environment of its own"
+            )
         return cls(commit=code(ROOT), versions=machine.versions(*PACKAGES), machine=machine.machine())
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import provenance
 from figures import Figure, save, table
 from provenance import code
 
@@ -67,3 +68,11 @@ def test_the_code_is_the_same_until_something_that_runs_changes(tmp_path: Path) 
     assert second.startswith(f"{first}+")
     git(tmp_path, "commit", "-qam", "code")
     assert code(tmp_path).split("+")[0] != first
+
+
+def test_benchmarks_of_one_folder_never_measure_the_code_of_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    with pytest.raises(SystemExit, match="this environment has tlsearch in"):
+        provenance.Provenance.of_now()
