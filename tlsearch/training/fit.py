@@ -16,9 +16,9 @@ from tlsearch.training.imbalance import Objective
 from tlsearch.training.loop import (
     EpochDone,
     Fold,
-    Inputs,
     MicroBatch,
     Stretch,
+    Values,
     log_probabilities,
     train,
 )
@@ -35,7 +35,7 @@ class Material:
         normalise: What pictures go through before the first stage, where nothing is frozen.
         pools: Whether heads get pooled features.
         channels_last: Whether maps are put into that memory format, as the stages' kernels are.
-        inputs: `(frozen stages, augment) -> Inputs` at that cut; all stages frozen are the head's own input.
+        inputs: `(frozen stages, augment) -> values` at that cut; all stages frozen are the head's own input.
         labels: Of all development images, on the device.
         classes: How many there are.
         device: Where it is computed.
@@ -45,7 +45,7 @@ class Material:
     normalise: nn.Module
     pools: bool
     channels_last: bool
-    inputs: Callable[[int, str], Inputs]
+    inputs: Callable[[int, str], Values]
     labels: torch.Tensor
     classes: int
     device: torch.device
@@ -207,7 +207,7 @@ def _channels_last(gradient: torch.Tensor) -> torch.Tensor:
 def _predictor(
     head: nn.Sequential,
     forward: Callable[[torch.Tensor], torch.Tensor],
-    inputs: Inputs,
+    inputs: Values,
     device: torch.device,
     micro: MicroBatch,
 ) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:

@@ -11,6 +11,7 @@ from torch import nn
 from tlsearch.training.fit import Material, fitted
 from tlsearch.training.loop import Fold, NonFiniteError, is_out_of_memory
 from tlsearch.training.recipe import Recipe
+from tlsearch.training.resident import on_device
 from tlsearch.training.stacked import (
     Answers,
     FoldEpochDone,
@@ -77,6 +78,7 @@ def fit_heads(rows: Sequence[HeadRow], material: Material, folds: Sequence[Fold]
         One a row, in order.
     """
     outcomes: dict[int, HeadOutcome] = {}
+    material = on_device(material)
     for places in _groups(rows, material, len(folds)):
         began = time.monotonic()
         found = _fit_group([rows[place] for place in places], material, folds)

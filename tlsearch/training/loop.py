@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,6 +33,17 @@ class PrunedError(Exception):
         self.score = score
 
 
+class Values(Protocol):
+    """Where training gets its pictures' values from."""
+
+    @property
+    def views(self) -> Sized:
+        """As many as each picture has views."""
+
+    def gather(self, rows: NDArray[np.int64], views: NDArray[np.int64] | None, device: torch.device) -> torch.Tensor:
+        """The rows' values, `(len(rows), …)`, each in its own view; None is the plain view."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """Every picture's cached values at one cut, a view at a time.
@@ -43,7 +55,7 @@ class Inputs:
     views: Sequence[NDArray[np.generic]]
 
     def gather(self, rows: NDArray[np.int64], views: NDArray[np.int64] | None, device: torch.device) -> torch.Tensor:
-        """The rows' values, `(len(rows), …)`, each in its own view; None is the plain view."""
+        """As `Values.gather`."""
         if views is None or len(self.views) == 1:
             batch = self.views[0][rows]
         else:
@@ -107,7 +119,7 @@ EpochDone = Callable[[int, float, float], None]  # epoch, mean training loss, se
 def train(
     forward: Callable[[torch.Tensor], torch.Tensor],
     stepper: Stepper,
-    inputs: Inputs,
+    inputs: Values,
     labels: torch.Tensor,
     fold: Fold,
     stretch: Stretch,
@@ -153,11 +165,12 @@ def train(
 @torch.no_grad()
 def log_probabilities(
     forward: Callable[[torch.Tensor], torch.Tensor],
-    inputs: Inputs,
+    inputs: Values,
     rows: NDArray[np.int64],
     device: torch.device,
     *,
     micro: MicroBatch,
+    most: int = PREDICT_BATCH,
 ) -> NDArray[np.float32]:
     """Log-probabilities of rows in their plain view, `(len(rows), C)`.
 
@@ -167,6 +180,7 @@ def log_probabilities(
         rows: Which of them; at least one.
         device: Where it is computed.
         micro: Of the fit; halved where memory is short here as well.
+        most: Rows at a time.
 
     Raises:
         NonFiniteError: Where an output is not a number.
@@ -175,7 +189,7 @@ def log_probabilities(
     parts: list[torch.Tensor] = []
     done = 0
     while done < len(rows):
-        batch = rows[done : done + min(micro.size or PREDICT_BATCH, PREDICT_BATCH)]
+        batch = rows[done : done + min(micro.size or most, most)]
         try:
             parts.append(torch.log_softmax(forward(inputs.gather(batch, None, device)).float(), dim=1))
             done += len(batch)

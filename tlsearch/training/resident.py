@@ -1,22 +1,21 @@
-"""Features that stay on a GPU while heads learn from them: a step of a small head is done before a copy would be."""
+"""Features that stay on a GPU while a job's heads learn from them: a step of a small head is done before a copy would
+be.
+"""
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tlsearch.training.loop import Inputs
+from tlsearch.training.fit import Material
+from tlsearch.training.loop import Inputs, Values
 
 RESIDENT_AT_MOST = 8 << 30  # bytes: 200 000 pictures with 1 280 features in 8 views
-
-
-class Values(Protocol):
-    """Where a step gets its pictures' values from."""
-
-    def gather(self, rows: NDArray[np.int64], views: NDArray[np.int64] | None, device: torch.device) -> torch.Tensor:
-        """The rows' values, `(len(rows), …)`, each in its own view; None is the plain view."""
+SHARE = 0.5  # of what a GPU has left; the rest is for heads, their moments and their activations
+CHUNK = 8192  # pictures on the way to the device: what the host holds of them beside what the cache maps
 
 
 class Resident:
@@ -28,18 +27,44 @@ class Resident:
     """
 
     def __init__(self, views: Sequence[NDArray[np.generic]], device: torch.device) -> None:
-        # a view at a time: the host holds one of them beside what the cache maps
-        self._views = torch.stack([torch.from_numpy(np.array(view)).to(device) for view in views])  # (V, N, …)
+        dtype = torch.from_numpy(np.empty(0, views[0].dtype)).dtype
+        self.views = torch.empty((len(views), *views[0].shape), dtype=dtype, device=device)  # (V, N, …)
+        for place, view in zip(self.views, views, strict=True):
+            for start in range(0, len(view), CHUNK):
+                place[start : start + CHUNK].copy_(torch.from_numpy(np.array(view[start : start + CHUNK])))
 
     def gather(self, rows: NDArray[np.int64], views: NDArray[np.int64] | None, device: torch.device) -> torch.Tensor:
         """As `Inputs.gather`."""
         places = torch.from_numpy(rows).to(device)
-        if views is None or len(self._views) == 1:
-            return self._views[0][places]
-        return self._views[torch.from_numpy(views).to(device), places]
+        if views is None or len(self.views) == 1:
+            return self.views[0][places]
+        return self.views[torch.from_numpy(views).to(device), places]
 
 
-def values_for(inputs: Inputs, device: torch.device) -> Values:
+def on_device(material: Material) -> Material:
+    """The material with its values on its device, copied there once: as long as what is returned here lives."""
+    if material.device.type == "cpu":
+        return material
+
+    @cache
+    def values(frozen: int, augment: str) -> Values:
+        return values_for(material.inputs(frozen, augment), material.device)
+
+    return replace(material, inputs=values)
+
+
+def values_for(inputs: Values, device: torch.device) -> Values:
     """The inputs themselves, or a copy of them on a GPU that has the room."""
+    if not isinstance(inputs, Inputs) or device.type == "cpu":
+        return inputs
     size = sum(view.nbytes for view in inputs.views)
-    return inputs if device.type == "cpu" or size > RESIDENT_AT_MOST else Resident(inputs.views, device)
+    return inputs if size > _room(device) else Resident(inputs.views, device)
+
+
+def _room(device: torch.device) -> int:
+    """Bytes that may stay on a device."""
+    if device.type != "cuda":  # no other one can be asked
+        return RESIDENT_AT_MOST
+    free, _ = torch.cuda.mem_get_info(device)
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, and free to us
+    return min(RESIDENT_AT_MOST, int(SHARE * (free + kept)))

@@ -19,10 +19,11 @@ from tlsearch.training.fit import Material, objective_of
 from tlsearch.training.loop import Fold, MicroBatch, NonFiniteError, log_probabilities, order_of
 from tlsearch.training.order import batches, rate_scale, view_of
 from tlsearch.training.recipe import Phase, Recipe
-from tlsearch.training.resident import values_for
 from tlsearch.training.row_stepper import RowStepper, row_stepper
 from tlsearch.training.stacked_head import StackedHead, chances
 from tlsearch.training.stacked_objective import StackedObjective
+
+ANSWERED = 1024  # pictures that a head answers at once: their features are a few megabytes
 
 Indices = NDArray[np.int64]
 FoldEpochDone = Callable[[Fold, int, float, float], None]  # fold, epoch, mean training loss, seconds
@@ -133,7 +134,6 @@ class _Stack:
         self._rows, self._material, self._folds = rows, material, folds
         recipe = rows[0].recipe
         self._inputs = material.inputs(len(material.loaded.backbone.stages), recipe.augment)
-        self._values = values_for(self._inputs, material.device)
         self._balanced = recipe.imbalance == "balanced_sampling"
         self._batch_sizes = [min(recipe.batch_size, len(fold.train)) for fold in folds]
         self._steps_an_epoch = len(batches(folds[0].train, self._batch_sizes[0]))
@@ -179,7 +179,7 @@ class _Stack:
         total = torch.zeros(len(self._folds), len(epochs), device=labels.device)
         for batch, scales in zip(self._batches(number), self._scales(epoch, epochs), strict=True):
             flat = batch.rows.reshape(-1)
-            x = self._values.gather(flat, views[flat], labels.device).view(*batch.rows.shape, -1)  # (F, n, D)
+            x = self._inputs.gather(flat, views[flat], labels.device).view(*batch.rows.shape, -1)  # (F, n, D)
             logits = self._head.logits(x, batch.present).float()
             losses = self._objective.totals(logits, labels[batch.rows], batch.present)  # (F, R)
             gradients = torch.autograd.grad((losses / batch.counts).sum(), self._head.parameters)
@@ -223,7 +223,7 @@ class _Stack:
             for number, fold in enumerate(self._folds):
                 self._head.copy_to(head, number, self._training.index(place))
                 device, micro = self._material.device, MicroBatch()
-                found.append(log_probabilities(head, self._inputs, fold.validation, device, micro=micro))
+                found.append(log_probabilities(head, self._inputs, fold.validation, device, micro=micro, most=ANSWERED))
         except NonFiniteError as error:
             return error
         return found
