@@ -14,9 +14,11 @@ from torch import nn
 
 from tlsearch.ahead import in_order
 from tlsearch.data.pixels import PixelStore
+from tlsearch.features import passes
+from tlsearch.features.checks import agrees
 from tlsearch.features.exporting import export_prefix
 from tlsearch.features.extract import choose_pass
-from tlsearch.features.passes import BATCH, EAGER, GRAPH, Pass, eager_pass, graph_pass, onnx_pass
+from tlsearch.features.passes import BATCH, EAGER, GRAPH, ONNX, Pass, eager_pass, graph_pass, onnx_pass
 from tlsearch.model import Prefix
 
 CPU = torch.device("cpu")
@@ -74,15 +76,27 @@ def test_an_items_error_is_raised_in_its_turn() -> None:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_lanes_change_no_bit(pixels: np.ndarray, threads: int) -> None:
     exported = export_prefix(prefix(), pixels)
-    one_by_one, side_by_side = onnx_pass(exported, 1), onnx_pass(exported, threads)
+    one_by_one, side_by_side = onnx_pass(exported, 1, 32), onnx_pass(exported, threads, 32)
     assert side_by_side.lanes == threads
     for ours, theirs in zip(side_by_side(pixels), one_by_one(pixels), strict=True):
         assert len(ours) == len(pixels)
         assert ours.tobytes() == theirs.tobytes()
 
 
+def test_no_more_lanes_are_open_than_memory_is_meant_for(pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    exported = export_prefix(prefix(), pixels)
+    assert onnx_pass(exported, 12, 32).lanes == 12
+    assert onnx_pass(exported, 64, 32).lanes == 16
+    monkeypatch.setattr(passes, "LANES_BYTES", 5 * passes.LANE_BYTES * BATCH[ONNX] * 32**2)
+    fewer = onnx_pass(exported, 12, 32)
+    assert fewer.lanes == 4, "of three threads each"
+    assert onnx_pass(exported, 12, 320).lanes == 1, "a lane of larger pictures holds more than all may"
+    for ours, theirs in zip(fewer(pixels), onnx_pass(exported, 1, 32)(pixels), strict=True):
+        assert agrees(ours, theirs)
+
+
 def test_an_unfilled_batch_gives_what_its_pictures_give_in_a_full_one(pixels: np.ndarray) -> None:
-    run = onnx_pass(export_prefix(prefix(), pixels), 2)
+    run = onnx_pass(export_prefix(prefix(), pixels), 2, 32)
     for alone, among in zip(run(pixels[:3]), run(pixels[:8]), strict=True):
         assert alone.tobytes() == among[:3].tobytes()
 

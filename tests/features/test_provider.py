@@ -1,5 +1,7 @@
 """Values at cuts: from one pass, the same bytes from the cache as from the network, and computed once."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,8 +12,9 @@ from feature_world import MakeProvider, pictures_of, small
 
 from tlsearch.data.pixels import PixelStore
 from tlsearch.data.views import make_view
+from tlsearch.features.extract import open_pass
 from tlsearch.features.passes import BATCH as BATCHES
-from tlsearch.features.passes import EAGER
+from tlsearch.features.passes import EAGER, Pass
 from tlsearch.features.provider import PIXELS, POOLED, Engine
 from tlsearch.model import LoadedBackbone, Prefix
 
@@ -163,13 +166,39 @@ def test_other_pictures_are_computed_as_those_of_the_cache_are_and_not_kept(
     assert sorted(engine.cache.folder.iterdir()) == before
 
 
-def test_large_features_are_left_in_their_file(make_provider: MakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    (small_ones,) = make_provider().views(POOLED, "none")
-    monkeypatch.setattr("tlsearch.features.provider.COPIED_BYTES", small_ones.nbytes)
+@pytest.mark.parametrize("output", [2, POOLED, PIXELS])
+def test_values_stay_in_their_files_and_take_no_memory_of_this_process(
+    make_provider: MakeProvider, output: int | str
+) -> None:
+    for _ in ("computed", "found"):
+        for values in make_provider().views(output, "flip"):
+            assert isinstance(values.base, np.memmap)
+            assert not values.flags.writeable
+
+
+def test_no_pass_is_held_once_its_values_are_there(
+    make_provider: MakeProvider, drawn: PixelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[weakref.ref[object]] = []
+
+    def watched(*args: object, **given: object) -> Pass:
+        run = open_pass(*args, **given)  # type: ignore[arg-type]
+        opened.append(weakref.ref(run.compute))
+        return run
+
+    make_provider().views(POOLED, "none")  # decides how passes run
+    monkeypatch.setattr("tlsearch.features.provider.open_pass", watched)
     provider = make_provider()
-    first, second = provider.views(POOLED, "flip")
-    assert [isinstance(array, np.memmap) for array in (first, second)] == [False, True]
-    assert first.tobytes() == small_ones.tobytes()
+    for ask in (
+        provider.fill,
+        lambda: provider.views(2, "light"),
+        lambda: list(provider.uncached(POOLED, pictures_of(drawn))),
+    ):
+        before = len(opened)
+        ask()
+        assert len(opened) == before + 1
+        gc.collect()
+        assert opened[-1]() is None
 
 
 def test_a_sample_is_spread_over_all_pictures(drawn: PixelStore) -> None:

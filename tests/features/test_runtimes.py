@@ -92,7 +92,7 @@ def test_onnx_runtime_agrees_with_pytorch_at_every_cut_whatever_the_batch(
     cuts = range(1, len(backbone.stages) + 1)
     prefix = Prefix(RULES, backbone, tuple(cuts), pooled=True)
     eager = eager_pass(prefix, CPU)
-    onnx = onnx_pass(export_prefix(prefix, pixels), threads=2)
+    onnx = onnx_pass(export_prefix(prefix, pixels), threads=2, image_px=32)
     reference = eager(pixels)
     assert len(reference) == len(cuts) + 1
     for run, size in itertools.product((eager, onnx), (1, 3, len(pixels))):
@@ -196,6 +196,18 @@ def test_another_runtime_is_an_entry_of_its_own_and_agrees(
     onnx = open_provider(drawn, open_engine(decided)).views(2, "none")[0]
     assert eager.tobytes() != onnx.tobytes()
     assert agrees(np.asarray(onnx), np.asarray(eager))
+
+
+def test_an_export_with_other_cuts_folds_otherwise_and_is_an_entry_of_its_own(
+    decided: Path, drawn: PixelStore, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(decided, tmp_path / "copy"))
+    same = open_provider(drawn, open_engine(folder))
+    same.views(2, "none")
+    decide_for_onnx(drawn, folder, cuts=(1, 2, 3))
+    deeper = open_provider(drawn, open_engine(folder), cuts=(1, 2, 3))
+    deeper.views(2, "none")
+    assert (same.counts.misses, deeper.counts.misses) == (0, 1)
 
 
 def test_a_damaged_export_is_made_again_before_it_is_run(decided: Path, drawn: PixelStore, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which way of running a prefix is the fastest here: measured, and held against PyTorch as it stands."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def choose_pass(
     if exported is None and passes * _seconds(eager, few) / len(few) * (1 - 1 / ONNX_GAIN) < EXPORT_SECONDS:
         return Chosen(run=eager)
     try:
-        onnx = onnx_pass(exported or _export(prefix, pictures, onnx_file), threads)
+        onnx = onnx_pass(exported or _export(prefix, pictures, onnx_file), threads, pictures.shape[1])
         values = onnx(pictures)
     except StoreError:
         raise
@@ -80,8 +81,9 @@ def choose_pass(
 def open_pass(
     runtime: str,
     prefix: Prefix,
-    pictures: NDArray[np.uint8],
+    pictures: Callable[[], NDArray[np.uint8]],
     *,
+    image_px: int,
     onnx_file: Path,
     device: torch.device,
     threads: int,
@@ -90,6 +92,8 @@ def open_pass(
 
     Args:
         runtime: Its name.
+        pictures: Makes some, where the export is not there any more.
+        image_px: Their side.
 
     Raises:
         StoreError: Where the disk does not take an export.
@@ -97,8 +101,8 @@ def open_pass(
     if runtime == EAGER:
         return eager_pass(prefix, device)
     if runtime != ONNX:
-        return graph_pass(prefix, device, pictures.shape[1])
-    return onnx_pass(read_exported(onnx_file) or _export(prefix, pictures, onnx_file), threads)
+        return graph_pass(prefix, device, image_px)
+    return onnx_pass(read_exported(onnx_file) or _export(prefix, pictures(), onnx_file), threads, image_px)
 
 
 def _export(prefix: Prefix, pictures: NDArray[np.uint8], file: Path | None) -> bytes:

@@ -16,7 +16,9 @@ Values = list[NDArray[np.float32]]  # one array `(n, …)` a cut, the pooled fea
 
 EAGER, GRAPH, ONNX = "eager", "cuda graph", "onnxruntime"
 BATCH = {EAGER: 32, GRAPH: 256, ONNX: 8}  # pictures that are computed at once: it decides the last bits of a value
-MOST_LANES = 16  # of ONNX Runtime; each holds the activations of a batch, some 60 MB for MobileNetV2 at 160 px
+MOST_LANES = 16  # of ONNX Runtime
+LANE_BYTES = 300  # that a lane holds for each pixel of a batch: activations, 200 for MobileNetV2
+LANES_BYTES = 1 << 30  # of all lanes together, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,20 +63,24 @@ def eager_pass(prefix: Prefix, device: torch.device) -> Pass:
     return Pass(runtime=EAGER, lanes=1, compute=compute)
 
 
-def onnx_pass(exported: bytes, threads: int) -> Pass:
+def onnx_pass(exported: bytes, threads: int, image_px: int) -> Pass:
     """Run an exported prefix in ONNX Runtime, on the CPU.
 
-    Batches side by side, each on one thread, are faster than one batch on all: nothing waits for anything.
+    Batches side by side, each on one thread, are faster than one batch on all: nothing waits for anything. Where so
+    many batches would hold too much, some threads work on each.
 
     Args:
         exported: What `export_prefix` gave; its batch is `BATCH[ONNX]`.
         threads: Physical cores; more are slower.
+        image_px: Side of the pictures.
     """
     import onnxruntime as ort  # 0.2 s, and only where a prefix was exported
 
-    lanes = min(threads, MOST_LANES)
+    most = min(MOST_LANES, max(1, LANES_BYTES // (LANE_BYTES * BATCH[ONNX] * image_px**2)))
+    of_each = -(-threads // most)
+    lanes = max(1, threads // of_each)
     options = ort.SessionOptions()
-    options.intra_op_num_threads = max(1, threads // lanes)
+    options.intra_op_num_threads = of_each
     options.log_severity_level = 3
     session = ort.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
 

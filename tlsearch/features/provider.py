@@ -15,7 +15,7 @@ from tlsearch.disk import writing
 from tlsearch.features.cache import EntryWriter, FeatureCache, key_digest
 from tlsearch.features.checks import check_cacheable, check_independent, check_untouched
 from tlsearch.features.extract import MEASURED, choose_pass, open_pass
-from tlsearch.features.passes import BATCH, EAGER, Pass
+from tlsearch.features.passes import BATCH, EAGER, ONNX, Pass
 from tlsearch.features.pictures import Pictures
 from tlsearch.model import LoadedBackbone, Prefix
 from tlsearch.records import Json
@@ -25,7 +25,6 @@ LIBRARIES = ("tlsearch", "torch", "torchvision", "keras", "numpy", "pillow", "on
 PASS_RULE = 2  # of exporting, folding and filling batches up: a change that changes values counts up
 PIXELS = "pixels"  # the cut before the first stage: the pictures themselves
 POOLED = "pooled"  # the cut after pooling
-COPIED_BYTES = 256 << 20  # of pooled features, which are read at every step: so much of them is held in memory
 PIXEL_BATCH = 32
 
 Output = int | str  # frozen stages, or one of the two names above
@@ -110,8 +109,7 @@ class FeatureProvider:
         self._chosen: str | None = EAGER if engine.deterministic else None
         self._pass: Pass | None = None
         self._checked = False
-        self._open: dict[str, NDArray[np.generic]] = {}
-        self._copied = 0  # bytes
+        self._open: dict[str, NDArray[np.generic]] = {}  # mapped: held by the page cache, and read at its speed
         self.note = ""  # why passes are slower than they might be, once that was found
 
     def views(self, output: Output, augment: str, progress: Progress | None = None) -> list[NDArray[np.generic]]:
@@ -124,7 +122,8 @@ class FeatureProvider:
         """
         if output != PIXELS and output not in self._outputs:
             raise KeyError(f"cut {output} is none of {self._outputs}")
-        return [self._view(output, augment, view, progress) for view in range(self._pictures.count(augment))]
+        with self._passes():
+            return self._views(output, augment, progress)
 
     def uncached(self, output: Output, pictures: Pictures) -> Iterator[NDArray[np.float32]]:
         """Other pictures' values at a cut, `(n, …)` at a time and in order, computed as those of the cache are.
@@ -134,15 +133,31 @@ class FeatureProvider:
             pictures: Under the same preprocessing.
         """
         place = self._outputs.index(output)
-        run = self._ready_pass()
-        for values in run.over(pictures.batches("none", 0, run.batch)):
-            yield values[place]
+        with self._passes():
+            run = self._ready_pass()
+            for values in run.over(pictures.batches("none", 0, run.batch)):
+                yield values[place]
 
     def fill(self, progress: Progress | None = None) -> None:
         """See to it that every searched cut of every view is cached: one pass for each view that is not."""
-        for augment in ("none", *self._augments):
-            for output in self._outputs:
-                self.views(output, augment, progress)
+        with self._passes():
+            for augment in ("none", *self._augments):
+                for output in self._outputs:
+                    self._views(output, augment, progress)
+
+    @contextlib.contextmanager
+    def _passes(self) -> Iterator[None]:
+        """While passes may run. What they hold is given back: activations of every lane, or buffers on a GPU.
+
+        To open one again takes 0.04 s.
+        """
+        try:
+            yield
+        finally:
+            self._pass = None
+
+    def _views(self, output: Output, augment: str, progress: Progress | None) -> list[NDArray[np.generic]]:
+        return [self._view(output, augment, view, progress) for view in range(self._pictures.count(augment))]
 
     def _view(self, output: Output, augment: str, view: int, progress: Progress | None) -> NDArray[np.generic]:
         found = self._lookup(output, augment, view)
@@ -160,7 +175,9 @@ class FeatureProvider:
         pictures = self._pictures.identity(augment, view)
         if output == PIXELS:
             return {"cut": output, "pictures": pictures, "versions": {"pillow": _version("pillow")}}
+        exported = {"cuts": list(self._prefix.cuts)} if self.runtime == ONNX else {}  # nothing is folded across a cut
         return {
+            **exported,
             "cut": output,
             "pictures": pictures,
             "runtime": self.runtime,
@@ -178,14 +195,11 @@ class FeatureProvider:
             array = self._cache.open(key)
             if array is None:
                 return None
-            self._keep(output, digest, array)
+            self._keep(digest, array)
         return self._open[digest]
 
-    def _keep(self, output: Output, digest: str, array: NDArray[np.generic]) -> None:
-        if output == POOLED and self._copied + array.nbytes <= COPIED_BYTES:
-            array = np.array(array)
-            self._copied += array.nbytes
-        self._open[digest] = array  # what is not copied is left to the page cache
+    def _keep(self, digest: str, array: NDArray[np.generic]) -> None:
+        self._open[digest] = np.asarray(array)  # a plain array over the map: its rows are gathered in half the time
 
     @property
     def runtime(self) -> str:
@@ -220,19 +234,21 @@ class FeatureProvider:
     def _ready_pass(self) -> Pass:
         runtime = self.runtime
         check_cacheable(self._prefix)
-        if self._pass is None or not self._checked:
-            sample = self._pictures.sample(MEASURED)
-            self._pass = self._pass or open_pass(
+        if self._pass is None:
+            self._pass = open_pass(
                 runtime,
                 self._prefix,
-                sample,
+                lambda: self._pictures.sample(MEASURED),
+                image_px=self._pictures.image_px,
                 onnx_file=self._exported,
                 device=self._device,
                 threads=self._threads,
             )
-            check_untouched(self._prefix, sample[:1])
-            if len(sample) >= 3:
-                check_independent(self._pass, sample)
+        if not self._checked:
+            few = self._pictures.sample(3)
+            check_untouched(self._prefix, few[:1])
+            if len(few) == 3:
+                check_independent(self._pass, few)
             self._checked = True
         return self._pass
 
@@ -257,7 +273,7 @@ class FeatureProvider:
                 if progress is not None:
                     progress(done, total)
         for output, writer in writers.items():
-            self._keep(output, key_digest(self._key(output, augment, view)), writer.array)
+            self._keep(key_digest(self._key(output, augment, view)), writer.array)
         self.counts.pictures += total
         self.counts.seconds += time.monotonic() - began
 
@@ -271,7 +287,7 @@ class FeatureProvider:
                 done += len(batch)
                 if progress is not None:
                     progress(done, total)
-        self._keep(PIXELS, key_digest(key), writer.array)
+        self._keep(key_digest(key), writer.array)
 
 
 def _version(distribution: str) -> str:
