@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tlsearch.data.split import fold_partitions
 from tlsearch.features.provider import POOLED
 from tlsearch.records import Json, TrialState
-from tlsearch.stats.labels import suspects, together
+from tlsearch.stats.labels import Suspect, suspects, together
 from tlsearch.stats.learning import Deal, LearningCurve, learning_curve
 from tlsearch.stats.ridge import Probed, probe
 from tlsearch.work import Job, Progress, Row, RowResult
@@ -61,16 +61,6 @@ def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
             emit(Progress(text="would more pictures help", done=0, total=1))
             curve = _curve(parts, probes, labels[rows], groups[rows])
     doubted = suspects(log_probs, labels, most=len(labels))
-    found = [
-        {
-            "image": suspect.picture,
-            "label": suspect.label,
-            "suggested": suspect.suggested,
-            "probability": suspect.probability,
-            "sure": suspect.sure,
-        }
-        for suspect in doubted[:MOST_SUSPECTS]
-    ]
     learning = {**_as_json(curve), "tried": len(blocks[0])}
     return RowResult.of(
         job,
@@ -78,7 +68,12 @@ def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
         TrialState.COMPLETED,
         log_probs=log_probs,
         seconds=time.monotonic() - began,
-        extras={"images": len(labels), "suspected": len(doubted), "suspects": found, "learning": learning},
+        extras={
+            "images": len(labels),
+            "suspected": len(doubted),
+            "suspects": [_named(suspect) for suspect in doubted[:MOST_SUSPECTS]],
+            "learning": learning,
+        },
     )
 
 
@@ -152,6 +147,16 @@ def _curve(
 
 def _keys(groups: NDArray[np.int64]) -> list[str]:
     return [str(group) for group in groups.tolist()]
+
+
+def _named(suspect: Suspect) -> dict[str, Json]:
+    return {
+        "image": suspect.picture,
+        "label": suspect.label,
+        "suggested": suspect.suggested,
+        "probability": suspect.probability,
+        "sure": suspect.sure,
+    }
 
 
 def _as_json(curve: LearningCurve) -> dict[str, Json]:
