@@ -14,7 +14,7 @@ from tlsearch.training import heads
 from tlsearch.training.heads import HeadOutcome, HeadRow, fit_heads
 from tlsearch.training.loop import NonFiniteError
 from tlsearch.training.recipe import Phase, Recipe
-from tlsearch.training.stacked import StackedRow, fit_stacked
+from tlsearch.training.stacked import StackedRow, fit_stacked, folds_in_step
 
 
 def row(plan: Recipe, seed: int, *, dropout: float = 0.2, hidden: int = 0, told: Told | None = None) -> HeadRow:
@@ -101,6 +101,23 @@ def test_linear_heads_share_their_steps_and_hidden_layers_do_not_on_a_cpu(monkey
     assert sizes[3:] == [3, 3, 1]
 
 
+def test_linear_heads_learn_on_one_thread_and_others_on_all() -> None:
+    seen: dict[int, set[int]] = {0: set(), 6: set()}
+
+    def watched(hidden: int) -> HeadRow:
+        told = row(plan(1, 0.1), 1, hidden=hidden)
+        return replace(told, on_epoch=lambda *_: seen[hidden].add(torch.get_num_threads()))
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        fitted_together([watched(0), watched(6)])
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {0: {1}, 6: {3}}
+
+
 def normalised(seed: int, dropout: float) -> HeadRow:
     def head() -> nn.Sequential:
         torch.manual_seed(seed)
@@ -160,6 +177,13 @@ def test_a_row_that_diverges_leaves_the_others_as_they_are(place: int) -> None:
 def test_a_row_that_diverges_in_the_first_of_its_phases_says_so() -> None:
     phases = (Phase(epochs=1, learning_rate=1e30), Phase(epochs=2, learning_rate=0.1))
     (found,) = fitted_together([row(recipe(phases=phases, clip_norm=None, optimizer="sgd"), 1)])
+    assert isinstance(found.answers, NonFiniteError)
+
+
+def test_a_row_that_diverges_on_the_first_folds_is_not_trained_on_those_of_more_steps() -> None:
+    wild = row(plan(3, 1e30, clip_norm=None, optimizer="sgd", batch_size=11), 1)
+    assert len(folds_in_step(FOLD_LIST, 11)) > 1
+    (found,) = fitted_together([wild])
     assert isinstance(found.answers, NonFiniteError)
 
 
