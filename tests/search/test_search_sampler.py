@@ -196,8 +196,10 @@ def test_trials_that_keep_a_floor_are_told_before_better_ones_that_do_not() -> N
     assert sum(epochs in range(190, 222) for epochs in epochs_asked(space, history, {})) <= 2
 
 
-def two_heads(linear: int, mlp: int, *, unfrozen: object = 0) -> tuple[SearchSpace, list[TrialRecord]]:
-    """A history in which an MLP is better the longer it is trained, and a linear head the shorter."""
+def two_heads(
+    linear: int, mlp: int, *, longer_is: float = 0.1, unfrozen: object = 0
+) -> tuple[SearchSpace, list[TrialRecord]]:
+    """A history in which a linear head is better the shorter it is trained, and an MLP the longer."""
     study = config(search={"unfrozen": unfrozen, "epochs": {"low": 1, "high": 40}})
     space = space_of(study, BACKBONES[:1])
     draw = Asker(space, (), sampler="random", seed=5)
@@ -206,7 +208,7 @@ def two_heads(linear: int, mlp: int, *, unfrozen: object = 0) -> tuple[SearchSpa
         for _ in range(count):
             params = draw.ask({"head": head})
             share = float(params["epochs"]) / 40
-            score = 0.5 - share / 10 if head == "linear" else 0.8 + share / 10
+            score = 0.5 - 0.1 * share if head == "linear" else 0.8 + longer_is * share
             history.append(completed(space, len(history), params, score))
     return space, history
 
@@ -223,13 +225,13 @@ def test_what_is_good_for_another_head_is_not_asked_for() -> None:
 
 
 def test_a_head_with_few_trials_is_asked_for_what_is_good_for_all() -> None:
-    space, history = two_heads(5, 75)
+    space, history = two_heads(20, 60)
 
     assert sum(epochs <= 16 for epochs in epochs_of_linear_heads(space, history)) <= 6
 
 
 def test_what_was_asked_of_all_trials_is_in_flight_for_those_of_one_head() -> None:
-    space, history = two_heads(40, 40, unfrozen=[0, 1])
+    space, history = two_heads(90, 90, longer_is=-0.1, unfrozen=[0, 1])
     frozen = {"head": "linear", "unfrozen": 0}
 
     def answers(*, before: int) -> list[dict]:
@@ -239,4 +241,4 @@ def test_what_was_asked_of_all_trials_is_in_flight_for_those_of_one_head() -> No
         return [asker.ask(frozen) for _ in range(6)]
 
     assert answers(before=4) == answers(before=4)
-    assert answers(before=4) != answers(before=8)
+    assert answers(before=4) != answers(before=12)
