@@ -13,8 +13,8 @@ from tlsearch.stats.floors import violation
 
 # An ask takes time in proportion to the trials told: 3 ms with 200, 10 ms with 1000 (Optuna 5.0, 2 cores).
 HISTORY = 200
-# Ended trials of a branch for it to be asked alone. On a model of 500 real trials, with 10 instead of 30, studies of 150
-# were 0.1 +- 0.1 points behind at half of their budget.
+# Ended trials of a branch, for it to be asked alone. With 10 instead of 30, studies of 150 trials on a model of 500
+# real ones were 0.1 +- 0.1 points behind at half of their budget.
 LEAST_IN_BRANCH = 30
 # Failures that the values themselves bring about; others say nothing about a region.
 AVOIDED = frozenset({FailureReason.NON_FINITE, FailureReason.OUT_OF_MEMORY})
