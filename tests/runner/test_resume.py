@@ -120,6 +120,7 @@ def test_no_trial_ran_twice_where_its_result_was_on_the_disk(both: tuple[World, 
     assert min(trial.attempts for trial in trials) == 1  # stopped after it: the line was told
 
 
+@pytest.mark.full
 def test_what_is_asked_for_does_not_depend_on_what_was_on_the_disk_when_a_run_was_stopped(
     make_world: MakeWorld,
 ) -> None:

@@ -86,10 +86,7 @@ class Dispatcher:
 
     @property
     def room(self) -> int:
-        """How many more jobs may be asked for: each worker has one in work, and one waits for whoever is done first.
-
-        More that wait would be asked for in ignorance of all that end before them.
-        """
+        """How many more jobs may be asked for: one waits for all workers; more would be asked for knowing less."""
         return self._executor.capacity + 1 - len(self.jobs) - len(self._queue)
 
     @property
@@ -105,8 +102,7 @@ class Dispatcher:
     def take_over(self, *, was_stopped: bool) -> None:
         """Settle what an earlier run left, first of all: what is not finished is dispatched again.
 
-        A finished job stays in flight until `hear` tells of it, one after another: what is asked for in between is
-        what an unstopped run asks for.
+        Finished jobs are in flight until `hear` tells of them, one by one: so what is asked for is as in one run.
 
         Args:
             was_stopped: Whether that run ended itself, as on Ctrl-C; else it was killed, which a trial may have caused.
