@@ -10,8 +10,9 @@ Writes `results/<machine>.json` after every round, and from it the table `<machi
 B1 is Optuna with a plain PyTorch loop, B2 what an expert writes by hand (features once, heads one after another), B3
 KerasTuner on the torch backend. All have the same pictures, resized on disk beforehand, split, network, weights, space
 and numbers of trials and epochs, and BatchNorm frozen everywhere. They are timed as processes, from start to end,
-imports included, one after another in alternating order; a round in which a control loop moved by over 20 % is
-repeated. What would take hours is timed on a few trials and multiplied: the table says on how many.
+imports included, one after another in alternating order; a round in which a control loop moved by over 20 %, or
+took over 20 % longer than in another round of the row, is repeated. What would take hours is timed on a few trials and
+multiplied: the table says on how many.
 
 tlsearch's workers keep memory that they free (docs/design.md, section 6), which a plain script does not: on some
 machines this alone makes a network twice as fast. In one round of each row the peers run once more with the same
@@ -38,7 +39,7 @@ import peers_quality
 from peers_material import prepare_pictures, prepare_weights
 from peers_plot import PLOTTED, plot
 from peers_processes import Timed, time_contender
-from peers_rounds import OURS, Round, as_json, load, middle, newest, order, rounds_in, save, too_slow
+from peers_rounds import OURS, Round, as_json, load, middle, newest, order, rounds_in, save, steady, too_slow
 from peers_rows import QUICK, ROWS, Row, row
 from peers_table import page, round_line
 from provenance import Provenance, now
@@ -84,13 +85,13 @@ def play_row(asked: Row, raw: dict[str, Any], file: Path, rounds: int, material:
     made = Provenance.of_now()
     while True:
         played = rounds_in(raw, asked, made)
-        if sum(one.steady for one in played) >= rounds or len(played) >= 2 * rounds:
+        if len(steady(played)) >= rounds or len(played) >= 2 * rounds:
             return
-        keeps = not any(one.kept and one.steady for one in played)
+        keeps = not any(one.kept for one in steady(played))
         one = play(asked, len(played), material, made, keeps=keeps)
         if Provenance.of_now() != made:
             raise SystemExit("the code was changed while it was measured: measure in a clone of the repository")
-        print(round_line(asked, one, len(played) + 1), flush=True)
+        print(round_line(asked, one, len(played) + 1, steady=one in steady([*played, one])), flush=True)
         raw.setdefault("rounds", []).append(as_json(one))
         save(file, raw)
 
@@ -108,7 +109,7 @@ def quick(file: Path, material: Path) -> None:
     played: list[Round] = []
     for number in range(QUICK_ROUNDS):
         played.append(play(replace(asked, contenders=without), number, material, Provenance.of_now(), keeps=False))
-        print(round_line(asked, played[-1], number + 1), flush=True)
+        print(round_line(asked, played[-1], number + 1, steady=played[-1] in steady(played)), flush=True)
     if faults := too_slow(played, recorded):
         raise SystemExit("\n".join(faults))
 

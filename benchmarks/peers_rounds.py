@@ -37,11 +37,6 @@ class Round:
     made: Provenance
     date: str
 
-    @property
-    def steady(self) -> bool:
-        """Whether the machine was equally fast at both ends."""
-        return machine.steady(*self.control)
-
     def ratio(self, who: str) -> float:
         """How often tlsearch fits into another's time."""
         return self.times[who].seconds / self.times[OURS].seconds
@@ -61,9 +56,15 @@ def order(contenders: Mapping[str, Contender], number: int) -> list[str]:
     return list(contenders) if number % 2 == 0 else list(contenders)[::-1]
 
 
+def steady(rounds: Sequence[Round]) -> list[Round]:
+    """Those at whose both ends the machine was as fast as at its best in any of them."""
+    best = min((min(one.control) for one in rounds), default=0.0)
+    return [one for one in rounds if machine.steady(best, max(one.control))]
+
+
 def counted(rounds: Sequence[Round]) -> list[Round]:
     """The steady ones, where there are any."""
-    return [one for one in rounds if one.steady] or list(rounds)
+    return steady(rounds) or list(rounds)
 
 
 def middle(rounds: Sequence[Round], who: str) -> float:

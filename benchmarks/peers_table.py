@@ -8,7 +8,7 @@ import machine
 from figures import Figure, digits, table
 from gpu_rows import GPU, promised
 from peers_quality import REFITTED, best_peer, difference, scores_in
-from peers_rounds import OURS, Round, counted, middle, newest, rounds_in
+from peers_rounds import OURS, Round, counted, middle, newest, rounds_in, steady
 from peers_rows import ROWS, WHO, Contender, Row
 from provenance import Provenance
 
@@ -70,12 +70,12 @@ def own(played: Sequence[tuple[Row, Sequence[Round]]], scores: Sequence[Mapping[
 def peer_figures(row: Row, who: str, how: Contender, rounds: Sequence[Round]) -> Iterator[Figure]:
     """One peer of one row: as it is, with the memory settings of our workers, and had no trial been stopped early."""
     base = f"{row.title}, against {who}"
-    steady = counted(rounds)
-    told = f"{sum(one.steady for one in rounds)} of {len(rounds)} rounds steady"
+    those = counted(rounds)
+    told = f"{len(steady(rounds))} of {len(rounds)} rounds steady"
     found: list[tuple[str, float | None, str]] = [(base, middle(rounds, who) if rounds else None, told)]
-    if any(one.times[OURS].pruned for one in steady):
-        found.append((f"{base}, all trials trained to their end", median(one.unraced_ratio(who) for one in steady), ""))
-    if kept := [one for one in steady if who in one.kept]:
+    if any(one.times[OURS].pruned for one in those):
+        found.append((f"{base}, all trials trained to their end", median(one.unraced_ratio(who) for one in those), ""))
+    if kept := [one for one in those if who in one.kept]:
         words, again = f"{base} with our workers' memory settings", median(one.kept_ratio(who) for one in kept)
         found.append((words, again, f"{len(kept)} round{'s' * (len(kept) > 1)}"))
     for words, ratio, more in found:
@@ -122,18 +122,19 @@ def section(row: Row, rounds: Sequence[Round]) -> str:
     heads = [f"{who}, s" for who in names] + [f"{who} / tlsearch" for who in names if who != OURS]
     heads += ["best score: " + ", ".join(names), "control loop, s"]
     lines = [f"| round | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
-    lines += [round_line(row, one, number) for number, one in enumerate(rounds, start=1)]
+    calm = steady(rounds)
+    lines += [round_line(row, one, number, steady=one in calm) for number, one in enumerate(rounds, start=1)]
     return "\n\n".join([f"## {row.title}", row.setting + ".", "\n".join(lines), *remarks(row, rounds)])
 
 
-def round_line(row: Row, one: Round, number: int) -> str:
+def round_line(row: Row, one: Round, number: int, *, steady: bool) -> str:
     """One round as a line of its table."""
     names = [who for who in WHO if who in one.times]
     cells = [str(number)]
     cells += [f"{one.times[who].seconds:.1f}{part_measured(one, row, who)}" for who in names]
     cells += [digits(one.ratio(who)) for who in names if who != OURS]
     cells.append(", ".join(f"{one.times[who].best:.3f}" for who in names))
-    cells.append(f"{one.control[0]:.2f}, {one.control[1]:.2f}" + ("" if one.steady else ": **not steady**"))
+    cells.append(f"{one.control[0]:.2f}, {one.control[1]:.2f}" + ("" if steady else ": **not steady**"))
     return f"| {' | '.join(cells)} |"
 
 

@@ -12,7 +12,7 @@ from figures import Figure
 from peers_plot import apart, best_so_far, duration, lines, plot
 from peers_processes import Run, Timed, extrapolated
 from peers_quality import difference, missing
-from peers_rounds import Round, as_json, load, middle, newest, order, rounds_in, save, too_slow
+from peers_rounds import Round, as_json, load, middle, newest, order, rounds_in, save, steady, too_slow
 from peers_rows import ROWS, Contender, row
 from peers_table import page
 from provenance import Provenance
@@ -114,6 +114,12 @@ def test_a_ratio_is_the_median_of_steady_rounds_alone() -> None:
     rounds.append(one_round(control=(1.0, 1.3), B1=99.0, tlsearch=1.0))
     assert middle(rounds, "B1") == 20.0
     assert middle(rounds[3:], "B1") == 99.0, "where no round was steady, all of them count"
+
+
+def test_a_round_on_a_machine_that_was_slow_all_the_time_is_not_steady() -> None:
+    usual, slow = one_round(B1=10.0, tlsearch=1.0), one_round(control=(3.0, 3.1), B1=90.0, tlsearch=1.0)
+    assert steady([usual, slow]) == [usual]
+    assert middle([slow, usual], "B1") == 10.0
 
 
 def test_a_change_may_not_land_where_tlsearch_is_slower_than_by_hand_in_two_of_three_rounds() -> None:
