@@ -62,7 +62,8 @@ class Asker:
         Args:
             fixed: Values that are given; dimensions that are not searched are overlooked.
         """
-        given = {name: value for name, value in (fixed or {}).items() if name in self._space.searched}
+        searched = self._space.searched
+        given = {name: value for name, value in (fixed or {}).items() if name in searched}
         asked = self._branch(given) or self._whole
         answer = asked.ask(self._space, given)
         self._answers.append(answer)
