@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from heapq import nsmallest
 
 from tlsearch.records import FailureReason, TrialRecord, TrialState
 from tlsearch.search.informed import Informed, SamplerName
@@ -103,13 +104,16 @@ def _says_something(record: TrialRecord) -> bool:
 
 def _best_and_newest(records: Sequence[TrialRecord], missed: Missed) -> list[TrialRecord]:
     """At most `HISTORY` ended trials, the best half of that and the newest of the others; and all in flight."""
-    ended = [record for record in records if record.state.ended]
+    ended: list[TrialRecord] = []
+    in_flight: list[TrialRecord] = []
+    for record in records:
+        (ended if record.state.ended else in_flight).append(record)
     if len(ended) <= HISTORY:
         return list(records)
-    best = sorted(ended, key=lambda record: _rank(record, missed))[: HISTORY // 2]
+    best = nsmallest(HISTORY // 2, ended, key=lambda record: _rank(record, missed))
     chosen = {record.number for record in best}
     others = sorted((r for r in ended if r.number not in chosen), key=lambda record: record.number)
-    return [*best, *others[-(HISTORY // 2) :], *(record for record in records if not record.state.ended)]
+    return [*best, *others[-(HISTORY // 2) :], *in_flight]
 
 
 def _rank(record: TrialRecord, missed: Missed) -> tuple[bool, float, float, int]:

@@ -27,6 +27,11 @@ class ToldTrial(FrozenTrial):
         shared.__dict__.update(self.__dict__)
         return shared
 
+    @property
+    def constraints(self) -> dict[str, float]:
+        """By how much it misses each floor; asked of every trial for every parameter."""
+        return super().constraints if self.system_attrs else {}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Told:
