@@ -98,9 +98,9 @@ def test_trials_in_flight_keep_the_sampler_away() -> None:
 def test_only_the_best_and_the_newest_are_told() -> None:
     space = space_of(config(search={**SET, "epochs": {"low": 1, "high": 500}}), BACKBONES[:1])
     history = [
-        completed(space, n, {"epochs": n + 1}, score=1.0 if n % 4 == 0 and n < 400 else n / 1000) for n in range(500)
+        completed(space, n, {"epochs": n + 1}, score=1.0 if n % 4 == 0 and n < 300 else n / 1000) for n in range(500)
     ]
-    forgotten = [r for r in history if r.number < 400 and r.number % 4]
+    forgotten = [r for r in history if r.number < 425 and r.score != 1.0]
 
     assert len(history) - len(forgotten) == HISTORY
     changed = [replace(r, score=0.0) if r in forgotten else r for r in history]
