@@ -145,6 +145,15 @@ def test_what_a_killed_process_left_is_removed_once_nobody_writes_to_it(files: l
     assert left == {".unfinished-at-work", ".unfinished-new", store.folder.name}
 
 
+def test_a_clock_that_jumps_takes_no_folder_from_its_own_process(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 86_400)
+    PixelStore.build(files, 32, tmp_path / "both", also_px=48)
+    assert {PixelStore.open(folder).shorter_px for folder in (tmp_path / "both").iterdir()} == {32, 48}
+
+
 def test_a_file_that_changes_while_it_is_read_is_an_error(files: list[Path], tmp_path: Path) -> None:
     many = files[:1] + files[3:4] * 20
 

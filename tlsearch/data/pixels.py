@@ -131,6 +131,8 @@ class PixelStore:
         missing = {place: px for place, px in folders.items() if not place.exists()}
         # files of ours: what is wrong with a picture is told as its failure
         with writing(folder_root), contextlib.ExitStack() as stack:
+            folder_root.mkdir(parents=True, exist_ok=True)
+            _sweep(folder_root)  # before anything of this call lies there: clocks jump
             writers = []
             for place, px in missing.items():
                 writer = _Writer(stack.enter_context(_whole_or_absent(place)), px)
@@ -173,8 +175,6 @@ def _key(content: Sequence[str], shorter_px: int) -> str:
 @contextlib.contextmanager
 def _whole_or_absent(folder: Path) -> Iterator[Path]:
     """A folder of another name to fill, which gets its own once it is full: a kill leaves no half of a store."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(folder.parent)
     unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder.parent))
     try:
         yield unfinished
