@@ -1,9 +1,13 @@
 """Drawn pictures and a feature cache for the whole session, a fresh run folder for each test."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dispatch_desk import Desk
 from runner_world import MakeWorld, World, draw_photos, write_study
+
+from tlsearch.store.store import Store
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +33,9 @@ def make_world(tmp_path: Path, photos: Path, shared_cache: Path) -> MakeWorld:
 @pytest.fixture
 def world(make_world: MakeWorld) -> World:
     return make_world()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Store.open(f"sqlite:///{tmp_path / 's.db'}") as store:
+        yield Desk(tmp_path, store)
