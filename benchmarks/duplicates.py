@@ -11,6 +11,9 @@ prepared as a study does it: with a holdout of 20 % and two partitions into five
   an original that the untouched pictures' own list has beside it. Pairs of two untouched pictures are on that list,
   which a person can check, and count for the share of untouched pictures instead;
 - crossings: copies that are held out, or in a fold, apart from their original in any of the splits.
+
+Then come copies that are harder than what is promised: cropped by up to 8 % on each side, unevenly, and recompressed,
+every second one mirrored. How many of them are found is told, and decides nothing.
 """
 
 import argparse
@@ -67,13 +70,26 @@ def mirrored(picture: Image.Image) -> Image.Image:
     return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
-TREATMENTS: dict[str, Callable[[Image.Image], Image.Image]] = {
+def cropped_unevenly(picture: Image.Image) -> Image.Image:
+    """Without 0 to 8 % of each side, by the picture itself, through a JPEG file."""
+    left, top, right, bottom = np.random.default_rng(list(picture.tobytes()[:64])).uniform(0, 0.08, 4)
+    width, height = picture.size
+    box = (int(width * left), int(height * top), int(width * (1 - right)), int(height * (1 - bottom)))
+    return recompressed(picture.crop(box), 70)
+
+
+Treatments = dict[str, Callable[[Image.Image], Image.Image]]
+TREATMENTS: Treatments = {
     "resized to 60 %": lambda picture: resized(picture, 0.6),
     "JPEG of quality 40": lambda picture: recompressed(picture, 40),
     "cropped by 2 % a side": cropped,
     "mirrored": mirrored,
     "resized to 70 %, JPEG of quality 60": lambda picture: recompressed(resized(picture, 0.7), 60),
     "cropped, mirrored, JPEG of quality 60": lambda picture: recompressed(mirrored(cropped(picture)), 60),
+}
+HARDER: Treatments = {
+    "cropped unevenly": cropped_unevenly,
+    "cropped unevenly, mirrored": lambda picture: cropped_unevenly(mirrored(picture)),
 }
 
 
@@ -96,6 +112,7 @@ class Found:
     near: tuple[tuple[str, str, float], ...]  # pairs of untouched files
     too_alike: int  # pictures in components that are only told
     planted: tuple[Planted, ...]
+    harder: int  # of as many copies, those of HARDER that are in one group with their original
 
     @property
     def copies(self) -> int:
@@ -175,17 +192,17 @@ def copied(dataset: Dataset, root: Path) -> Dataset:
     return replace(dataset, root=root, images=tuple(images))
 
 
-def plant(dataset: Dataset, seed: int) -> tuple[Dataset, dict[str, tuple[str, str]]]:
+def plant(dataset: Dataset, seed: int, treatments: Treatments) -> tuple[Dataset, dict[str, tuple[str, str]]]:
     """A dataset with copies in it, and for each copy's file its original's and the treatment."""
-    folder = dataset.root / f"planted-{seed}"
+    folder = dataset.root / f"planted-{seed}-{len(treatments)}"
     folder.mkdir()
     chosen = np.random.default_rng(seed).choice(len(dataset.images), PLANTED, replace=False)
     copies, told = [], {}
     for number, original in enumerate(dataset.images[index] for index in chosen):
-        treatment = list(TREATMENTS)[number % len(TREATMENTS)]
+        treatment = list(treatments)[number % len(treatments)]
         path = folder / f"{number:02d}.png"
         with Image.open(original.path) as picture:
-            TREATMENTS[treatment](picture.convert("RGB")).save(path)
+            treatments[treatment](picture.convert("RGB")).save(path)
         copies.append(ImageFile(path=path, label=original.label))
         told[name(dataset, path)] = (name(dataset, original.path), treatment)
     return replace(dataset, images=(*dataset.images, *copies)), told
@@ -238,13 +255,22 @@ def measured(source: str, seeds: int, folder: Path) -> Found:
     findings = prepared(dataset, folder, 0).findings
     near = tuple((*pair["files"], float(pair["likeness"])) for pair in findings.near)
     known = {frozenset(pair[:2]) for pair in near}
-    planted = []
+    planted, harder = [], 0
     for seed in range(seeds):
-        with_copies, told = plant(dataset, seed)
+        with_copies, told = plant(dataset, seed, TREATMENTS)
         planted.append(judged(prepared(with_copies, folder, seed), told, known))
-        print(f"{source}, seed {seed}: {planted[-1]}", flush=True)
-    too_alike = sum(map(len, findings.too_alike))
-    return Found(source=source, pictures=len(dataset.images), near=near, too_alike=too_alike, planted=tuple(planted))
+        with_copies, told = plant(dataset, seed, HARDER)
+        found = PLANTED - len(judged(prepared(with_copies, folder, seed), told, known).missed)
+        harder += found
+        print(f"{source}, seed {seed}: {planted[-1]}; harder ones found: {found}", flush=True)
+    return Found(
+        source=source,
+        pictures=len(dataset.images),
+        near=near,
+        too_alike=sum(map(len, findings.too_alike)),
+        planted=tuple(planted),
+        harder=harder,
+    )
 
 
 def table(found: Sequence[Found]) -> list[str]:
@@ -266,7 +292,9 @@ def page(found: Sequence[Found], seeds: int) -> str:
     day = datetime.now(UTC).date().isoformat()
     lines = ["# Copies planted on purpose", "", f"`python benchmarks/duplicates.py --seeds {seeds}`, {day}.", ""]
     lines += ["What is counted stands at the top of that file.", "", *table(found), ""]
-    lines += [f"Treatments: {'; '.join(TREATMENTS)}."]
+    lines += [f"Treatments: {'; '.join(TREATMENTS)}.", ""]
+    harder = "; ".join(f"{one.source} {_share(one.harder, one.copies)}" for one in found)
+    lines += [f"Harder than promised, cropped unevenly by up to 8 % on each side and recompressed, found: {harder}."]
     for one in found:
         missed = [treatment for seed in one.planted for treatment in seed.missed]
         lines += ["", f"## {one.source}", ""]

@@ -33,4 +33,6 @@ def test_what_is_mirrored_twice_has_the_hash_of_the_picture_but_for_bits_on_the_
 
 def test_a_mirrored_picture_is_a_pair_with_its_own_and_with_no_other(squares: NDArray[np.uint8]) -> None:
     both = np.concatenate([squares[:20], squares[:20, :, ::-1]])
-    assert pairs_by_hash(*perceptual_hashes(both)).tolist() == [[number, number + 20] for number in range(20)]
+    plain, turned = perceptual_hashes(both)
+    assert pairs_by_hash(plain, turned).tolist() == [[number, number + 20] for number in range(20)]
+    assert pairs_by_hash(plain, plain).tolist() == []

@@ -75,6 +75,10 @@ def test_another_side_that_will_be_wanted_is_decoded_in_the_same_pass(files: lis
     small = PixelStore.build(files, 32, tmp_path / "both", also_px=48)
     larger = PixelStore.build(files, 48, tmp_path / "both", lambda what, *_: told.append(what))
     assert set(told) == {"reading pictures"}
+    beside = small.at(48)
+    assert beside is not None
+    assert beside.digest == larger.digest
+    assert small.at(40) is None
     for store, px in ((small, 32), (larger, 48)):
         alone = PixelStore.build(files, px, tmp_path / f"alone at {px}")
         assert (store.digest, bytes(store.flat)) == (alone.digest, bytes(alone.flat))

@@ -8,7 +8,7 @@ from tlsearch.data.components import linked_components
 from tlsearch.data.pixels import PixelStore
 from tlsearch.records import Json
 
-COMPARED_PX = 256  # the shorter side at which pictures are compared, whatever a study's networks need
+COMPARED_PX = 128  # the shorter side at which pictures are compared, whatever a study's networks need
 LARGEST, LARGEST_SHARE = 10, 0.01  # of pictures in a component: above both, pictures are of a kind, not copies
 
 

@@ -27,7 +27,7 @@ from tlsearch.data.pixels import PixelStore
 from tlsearch.data.squares import grey_square, grey_squares
 from tlsearch.devices import cpu_threads
 
-RULE_VERSION = 3  # a change that finds other pairs counts up
+RULE_VERSION = 4  # a change that finds other pairs counts up
 FINE_PX, FINE = 64, 0.97
 # Aligned at 64 px alone, a fifth of the 2 624 ELPV photographs of solar cells would be copies of one another: cells of
 # one kind, and wafers cut from one block, reach 0.995. At 16 px what compression does averages out, and another cell's
@@ -39,7 +39,7 @@ SAMPLED_PX = 128  # pictures are moved at twice the side on which they are compa
 # 0.98 and 0.99, by 2 % at least 0.96, 0.91, 0.99 and 0.99.
 PROMISING = {32: ((1, 0.5), (2, 0.8)), 64: ((1, 0.95), (2, 0.98))}
 STEPS = 3  # of the last alignment
-BATCH = 32  # pairs: what a step computes with stays in a core's cache
+BATCH = 128  # pairs: threads that take turns at smaller ones wait for each other
 SQUARES = 4096  # made at a time
 
 
@@ -80,7 +80,8 @@ def near_pairs(
     Args:
         store: Of decoded pictures.
         indices: Which of them; each must be readable.
-        candidates: Pairs to look at beside those of similar hashes: positions in `indices`, `(pairs, 2)`.
+        candidates: Pairs to look at beside those of similar hashes, as they are and mirrored: positions in `indices`,
+            `(pairs, 2)`.
         progress: Told how many pairs were looked at, of how many.
 
     Returns:
@@ -88,11 +89,19 @@ def near_pairs(
     """
     squares = _kept_squares(store, indices)
     mean = squares.mean(0, keepdims=True, dtype=np.float32)
-    looked_at = sorted_pairs(np.concatenate([pairs_by_hash(*perceptual_hashes(squares)), candidates]))
-    batches = [looked_at[start : start + BATCH] for start in range(0, len(looked_at), BATCH)]
+    plain, turned = perceptual_hashes(squares)
+    # what a hash proposes is looked at the way round in which it is near, and no other: half of the work
+    ways = [
+        (sorted_pairs(np.concatenate([pairs_by_hash(plain, to), candidates])), to is turned) for to in (plain, turned)
+    ]
+    batches = [
+        (pairs[start : start + BATCH], mirrored) for pairs, mirrored in ways for start in range(0, len(pairs), BATCH)
+    ]
+    total = sum(len(pairs) for pairs, _ in ways)
 
-    def near(batch: NDArray[np.int64]) -> list[NearPair]:
-        return list(_confirmed(store, indices, _promising(squares, batch, mean), mean))
+    def near(batch: tuple[NDArray[np.int64], bool]) -> list[NearPair]:
+        pairs, mirrored = batch
+        return list(_confirmed(store, indices, _promising(squares, pairs, mean, mirrored=mirrored), mean))
 
     likeliest: dict[tuple[int, int], NearPair] = {}
     done = 0
@@ -103,9 +112,9 @@ def near_pairs(
                 known = likeliest.get((pair.one, pair.other))
                 if known is None or known.likeness < pair.likeness:
                     likeliest[pair.one, pair.other] = pair
-            done += len(batch)
+            done += len(batch[0])
             if progress is not None:
-                progress(done, len(looked_at))
+                progress(done, total)
     return [likeliest[pair] for pair in sorted(likeliest)]
 
 
@@ -116,12 +125,11 @@ def _kept_squares(store: PixelStore, indices: Sequence[int]) -> NDArray[np.uint8
     return mapped_rows(blocks, store.folder.parent)
 
 
-def _promising(squares: NDArray[np.uint8], pairs: NDArray[np.int64], mean: Squares) -> _Roughly:
-    """Those of some pairs, as they are and mirrored, that may be confirmed."""
+def _promising(squares: NDArray[np.uint8], pairs: NDArray[np.int64], mean: Squares, *, mirrored: bool) -> _Roughly:
+    """Those of some pairs, as they are or mirrored, that may be confirmed."""
     coarse_mean = shrunk(mean, COARSE_PX)
     either = np.concatenate([pairs, pairs[:, ::-1]])  # what was cropped cannot be laid over what was not
-    both = np.concatenate([either, either])
-    rough = _Roughly(pairs=both, mirrored=np.arange(len(both)) >= len(either), places=unmoved(len(both)))
+    rough = _Roughly(pairs=either, mirrored=np.full(len(either), mirrored), places=unmoved(len(either)))
     for px, stages in PROMISING.items():
         one, other = (shrunk(squares[side].astype(np.float32), px) for side in rough.pairs.T)
         one = _mirrored(one, rough.mirrored)

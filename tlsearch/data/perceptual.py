@@ -47,21 +47,20 @@ def perceptual_hashes(squares: NDArray[np.uint8]) -> tuple[Hashes, Hashes]:
     return plain, mirrored
 
 
-def pairs_by_hash(plain: Hashes, mirrored: Hashes) -> NDArray[np.int64]:
-    """Pairs whose nearest hashes differ in at most 8 bits, the first of them as it is, the other mirrored or not.
+def pairs_by_hash(plain: Hashes, others: Hashes) -> NDArray[np.int64]:
+    """Pairs whose nearest hashes differ in at most 8 bits.
 
     Args:
         plain: `(n, 2)`.
-        mirrored: Of the same pictures mirrored.
+        others: Of the second of a pair: the same array, or that of the pictures mirrored.
 
     Returns:
         `(pairs, 2)`, the smaller index first, ascending; the nearest 16 of a picture that has more.
     """
-    either = np.concatenate([plain, mirrored], axis=1)
     rows = max(1, CELLS // max(1, len(plain)))
 
     def near(start: int) -> NDArray[np.int64]:
-        return _near_block(plain, either, slice(start, start + rows))
+        return _near_block(plain, others, slice(start, start + rows))
 
     with ThreadPoolExecutor(cpu_threads()) as pool:
         blocks = list(pool.map(near, range(0, len(plain), rows)))

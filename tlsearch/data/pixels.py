@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ class PixelStore:
         failures: By index, why a file cannot be read.
         flat: All pixels, one picture after another.
         offsets: Where each picture begins in `flat`.
+        content: sha256 of each file's bytes, where this process has read them.
     """
 
     folder: Path
@@ -87,6 +88,7 @@ class PixelStore:
     failures: Mapping[int, str]
     flat: NDArray[np.uint8]
     offsets: NDArray[np.int64]
+    content: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -124,7 +126,7 @@ class PixelStore:
         folder = folder_root / _key(content, shorter_px)
         if folder.exists():
             try:
-                return cls.open(folder)
+                return replace(cls.open(folder), content=tuple(content))
             except DataError:
                 shutil.rmtree(folder)  # our own cache is damaged: it is made anew
         folders = {folder_root / _key(content, px): px for px in (shorter_px, also_px) if px is not None}
@@ -138,7 +140,7 @@ class PixelStore:
                 writer = _Writer(stack.enter_context(_whole_or_absent(place)), px)
                 writers.append(stack.enter_context(contextlib.closing(writer)))
             _write(writers, files, content, threads, progress)
-        return cls.open(folder)
+        return replace(cls.open(folder), content=tuple(content))
 
     @classmethod
     def open(cls, folder: Path) -> "PixelStore":
@@ -165,6 +167,13 @@ class PixelStore:
             flat=flat,
             offsets=np.concatenate([np.zeros(1, np.int64), ends]),
         )
+
+    def at(self, shorter_px: int) -> "PixelStore | None":
+        """The same pictures as `build` has kept them at another side; None where it has not, or they are damaged."""
+        try:
+            return PixelStore.open(self.folder.with_name(_key(self.content, shorter_px)))
+        except DataError:
+            return None
 
 
 def _key(content: Sequence[str], shorter_px: int) -> str:

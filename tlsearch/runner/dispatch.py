@@ -161,12 +161,22 @@ class Dispatcher:
         recipe = Recipe.from_json(self.ledger.trials[trial].recipe)
         return Row(trial=trial, attempt=attempt, recipe=recipe, seed_key=trial, prune_below=prune_below)
 
-    def run(self, job: Job) -> RowResult:
-        """Run one job that is no trial's, such as a confirmation, and wait for its one result; see `until_told`."""
-        return until_told(job, self._result_of)
+    def run(self, job: Job, meanwhile: Callable[[], None] = lambda: None) -> RowResult:
+        """Run one job that is no trial's, such as a confirmation, and wait for its one result; see `until_told`.
+
+        Args:
+            job: The job.
+            meanwhile: What this process can do while a worker works; done again where the worker dies.
+        """
+
+        def once(job: Job) -> RowResult:
+            self._submit(job)
+            meanwhile()
+            return self._result_of(job)
+
+        return until_told(job, once)
 
     def _result_of(self, job: Job) -> RowResult:
-        self._submit(job)
         while True:
             for result in self.hear(POLL_S):
                 if result.job == job.id:

@@ -30,7 +30,9 @@ WITHOUT_NETWORK = (
     f"Copies of pictures were looked for without the network {REFERENCE}, which cannot be had here: some that are "
     "cropped unevenly may have been missed."
 )
-REFERENCE_PX = 128  # proposes as many copies as at 224 px, where it sees more of what compression does
+# Small, so that what cropping and compression change is hardly seen: it leads to as many copies as 128 px does, also
+# where they are cropped unevenly (159 of 240, and 160: benchmarks/duplicates.py), in a quarter of the time.
+REFERENCE_PX = 64
 
 
 class LinkFinder:
@@ -113,7 +115,7 @@ class LinkFinder:
         self, store: PixelStore, files: Sequence[Path], indices: Sequence[int], network: BackboneChoice | None
     ) -> list[Link]:
         if store.shorter_px != COMPARED_PX:
-            store = PixelStore.build(files, COMPARED_PX, store.folder.parent, self._preparing)
+            store = store.at(COMPARED_PX) or PixelStore.build(files, COMPARED_PX, store.folder.parent, self._preparing)
         recipe = Recipe(backbone=REFERENCE, head=LINEAR, phases=())
         job = Job(id=job_id("alike", "pictures"), kind=JobKind.ALIKE, rows=(Row(trial=-1, attempt=1, recipe=recipe),))
         context = self._context(store, indices, network)
