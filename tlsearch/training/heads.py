@@ -118,7 +118,7 @@ def _rows_that_pay(head: nn.Sequential, recipe: Recipe, material: Material, fold
     if material.device.type != "cpu":
         return STACKED_AT_MOST // weights
     # with a hidden layer a step is arithmetic and memory traffic, of which nothing is shared
-    return max(1, IN_CACHE // weights) if _is_linear(head) else int(folds > 1)
+    return max(1, IN_CACHE // weights) if _is_linear(head) else 1
 
 
 def _is_linear(head: nn.Sequential) -> bool:

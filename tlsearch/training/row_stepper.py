@@ -71,8 +71,9 @@ class _OneRow:
             if own
         ]
         self._order = sorted(range(len(parameters)), key=lambda index: parameters[index].ndim != DECAYED_NDIM)
-        self._clip_norm = clip_norm
-        self._stepper = Stepper(optimizer, groups, None)
+        one_fold = parameters[0].shape[0] == 1
+        self._clip_norm = None if one_fold else clip_norm
+        self._stepper = Stepper(optimizer, groups, clip_norm if one_fold else None)
 
     def step(self, gradients: Sequence[torch.Tensor], scales: torch.Tensor) -> None:
         _clip(gradients, self._clip_norm)

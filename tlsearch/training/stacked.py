@@ -58,7 +58,7 @@ class _Batch:
 
     Args:
         rows: `(F, n)`.
-        counts: `(F, 1)` pictures of each fold, or the one number of all.
+        counts: `(F, 1, 1, 1)` pictures of each fold, or the one number of all.
         present: `(F, n)`, 1 for a picture and 0 for what only fills up; None where all are pictures.
     """
 
@@ -73,9 +73,9 @@ class _Batch:
         if all(len(one) == longest for one in rows):
             return cls(rows=np.stack(rows), counts=longest, present=None)
         filled = [np.pad(one, (0, longest - len(one)), constant_values=one[0]) for one in rows]
-        counts = torch.tensor([[len(one)] for one in rows], device=device)
+        counts = torch.tensor([len(one) for one in rows], device=device)[:, None]
         present = (torch.arange(longest, device=device) < counts).float()
-        return cls(rows=np.stack(filled), counts=counts, present=present)
+        return cls(rows=np.stack(filled), counts=counts[:, :, None, None], present=present)
 
 
 def folds_in_step(folds: Sequence[Fold], batch_size: int) -> list[list[int]]:
@@ -180,11 +180,10 @@ class _Stack:
         for batch, scales in zip(self._batches(number), self._scales(epoch, epochs), strict=True):
             flat = batch.rows.reshape(-1)
             x = self._inputs.gather(flat, views[flat], labels.device).view(*batch.rows.shape, -1)  # (F, n, D)
-            logits = self._head.logits(x, batch.present).float()
-            losses = self._objective.totals(logits, labels[batch.rows], batch.present)  # (F, R)
-            gradients = torch.autograd.grad((losses / batch.counts).sum(), self._head.parameters)
-            total += losses.detach()
-            stepper.step(gradients, scales)
+            logits, kept = self._head.logits(x, batch.present)
+            losses, gradient = self._objective.totals(logits, labels[batch.rows], batch.present)  # (F, R)
+            total += losses
+            stepper.step(self._head.gradients(kept, gradient.div_(batch.counts)), scales)
         self._tell(total.T.tolist(), number, (time.monotonic() - began) / total.numel())
 
     def _batches(self, epoch: int) -> Iterator[_Batch]:

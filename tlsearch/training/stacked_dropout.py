@@ -23,8 +23,8 @@ class StackedDropout:
         self._streams = [torch.Generator(device).manual_seed(seed) for _ in range(folds)]
         self._together = True  # else each stream is where its own draws have brought it
 
-    def __call__(self, p: float, x: torch.Tensor, lengths: Sequence[int] | None) -> torch.Tensor:
-        """Set a share `p` to 0 and scale the rest up.
+    def __call__(self, p: float, x: torch.Tensor, lengths: Sequence[int] | None) -> torch.Tensor | None:
+        """What values are multiplied by, so that a share `p` becomes 0 and the rest is scaled up; None where p is 0.
 
         Args:
             p: 0 to below 1.
@@ -32,14 +32,14 @@ class StackedDropout:
             lengths: How many of the n are pictures, for each fold; None where all are.
         """
         if p == 0:
-            return x
+            return None
         alike = lengths is None
         if self._together and alike:
             keep = torch.empty(x.shape[2:], device=x.device, dtype=x.dtype)  # (n, D): of every fold
             keep.bernoulli_(1 - p, generator=self._streams[0])
         else:
             keep = self._each(p, x, [x.shape[2]] * len(x) if lengths is None else lengths)
-        return x * keep.div_(1 - p)
+        return keep.div_(1 - p)
 
     def _each(self, p: float, x: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         first, *others = self._streams

@@ -2,22 +2,21 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import accumulate, groupby
+from typing import Any
 
 import torch
 from torch import nn
 
 from tlsearch.training.stacked_dropout import StackedDropout
+from tlsearch.training.stacked_layers import Gradients, Layer, layers_of
 
 PLAIN = (nn.ReLU, nn.GELU)  # neither weights nor memory: on every number alone
 OWN_WEIGHTS = frozenset({"weight", "bias"})  # a layer with others computes something else with them
 
-# a head's parameters and buffers (F, R, …); values (F, R, n, …), or (F, 1, n, …) while the rows still share them; and
-# which of the n are pictures
-Layer = Callable[[Sequence[torch.Tensor], torch.Tensor, torch.Tensor | None], torch.Tensor]
+Kept = list[list[Any]]  # for each part and layer, what its derivative needs
 
 
 def can_be_stacked(head: nn.Module, batch_size: int) -> bool:
@@ -64,17 +63,32 @@ class _Part:
     Args:
         rows: How many.
         layers: Of a head, with the chances of these rows.
+        learning: The place of the first layer that has parameters: gradients go back no farther.
     """
 
     rows: int
     layers: Sequence[Layer]
+    learning: int
 
-    def logits(self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
+    def logits(
+        self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None
+    ) -> tuple[torch.Tensor, list[Any]]:
         """As `StackedHead.logits`, of the rows whose parameters and buffers these are."""
-        x = x[:, None]
+        x, kept = x[:, None], []
         for layer in self.layers:
-            x = layer(own, x, present)
-        return x
+            x, needed = layer.forward(own, x, present)
+            kept.append(needed)
+        return x.expand(-1, self.rows, -1, -1), kept
+
+    def gradients(self, own: Sequence[torch.Tensor], kept: Sequence[Any], gradient: torch.Tensor) -> Gradients:
+        """By the place of a parameter, its gradient, given that of the logits."""
+        found: Gradients = {}
+        backwards: torch.Tensor | None = gradient
+        for place in reversed(range(self.learning, len(self.layers))):
+            assert backwards is not None, "all but the last one asked give one"
+            onwards = place > self.learning
+            backwards = self.layers[place].backward(own, kept[place], backwards, found, onwards=onwards)
+        return found
 
 
 class StackedHead:
@@ -98,22 +112,47 @@ class StackedHead:
         for _, alike in groupby(heads, chances):
             same = list(alike)
             drop = StackedDropout(dropout_seed, folds, device)
-            self._parts.append(_Part(rows=len(same), layers=_layers(same[0], drop)))
+            learning = next(place for place, layer in enumerate(same[0]) if list(layer.parameters()))
+            self._parts.append(_Part(rows=len(same), layers=layers_of(same[0], drop), learning=learning))
 
-    def logits(self, x: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
-        """Features to logits, `(F, R, n, C)`.
+    @torch.no_grad()
+    def logits(self, x: torch.Tensor, present: torch.Tensor | None) -> tuple[torch.Tensor, Kept]:
+        """Features to logits, `(F, R, n, C)`, and what `gradients` will need.
 
         Args:
             x: `(F, n, D)`, which all rows get.
             present: `(F, n)`, 1 for a picture and 0 for what only fills up; None where all are pictures.
         """
-        tensors = [*self.parameters, *self._buffers]
-        if len(self._parts) == 1:
-            return self._parts[0].logits(tensors, x, present)
+        found = [part.logits(own, x, present) for part, own in zip(self._parts, self._of_parts(), strict=True)]
+        logits = [of_part for of_part, _ in found]
+        return logits[0] if len(logits) == 1 else torch.cat(logits, dim=1), [kept for _, kept in found]
+
+    @torch.no_grad()
+    def gradients(self, kept: Kept, gradient: torch.Tensor) -> list[torch.Tensor]:
+        """Of each parameter, `(F, R, …)`.
+
+        Args:
+            kept: What `logits` gave.
+            gradient: Of the logits.
+        """
         sizes = [part.rows for part in self._parts]
-        of_parts = zip(*(tensor.split_with_sizes(sizes, dim=1) for tensor in tensors), strict=True)  # views
-        found = [part.logits(own, x, present) for part, own in zip(self._parts, of_parts, strict=True)]
-        return torch.cat(found, dim=1)
+        found = [
+            part.gradients(own, needed, of_part)
+            for part, own, needed, of_part in zip(
+                self._parts, self._of_parts(), kept, gradient.split_with_sizes(sizes, dim=1), strict=True
+            )
+        ]
+        if len(found) == 1:
+            return [found[0][place] for place in range(len(self.parameters))]
+        return [torch.cat([of_part[place] for of_part in found], dim=1) for place in range(len(self.parameters))]
+
+    def _of_parts(self) -> Iterable[Sequence[torch.Tensor]]:
+        """For each part its rows' parameters and buffers: views."""
+        tensors = [*(parameter.data for parameter in self.parameters), *self._buffers]
+        if len(self._parts) == 1:
+            return [tensors]
+        sizes = [part.rows for part in self._parts]
+        return zip(*(tensor.split_with_sizes(sizes, dim=1) for tensor in tensors), strict=True)
 
     @torch.no_grad()
     def copy_to(self, head: nn.Sequential, fold: int, row: int) -> None:
@@ -139,74 +178,7 @@ class StackedHead:
         self._parts = [replace(part, rows=kept[place]) for place, part in enumerate(self._parts) if kept[place]]
 
 
-def _layers(head: nn.Sequential, drop: StackedDropout) -> list[Layer]:
-    """What a head's layers do, each with the places of its own among a head's parameters and buffers."""
-    places = {id(tensor): place for place, tensor in enumerate([*head.parameters(), *head.buffers()])}
-    return [_layer(layer, places, drop) for layer in head]
-
-
-def _layer(layer: nn.Module, places: Mapping[int, int], drop: StackedDropout) -> Layer:
-    if isinstance(layer, nn.Dropout):
-        return partial(_dropout, layer.p, drop)
-    weight, bias = (places.get(id(getattr(layer, name, None))) for name in ("weight", "bias"))
-    if isinstance(layer, nn.Linear):
-        assert weight is not None, "a linear layer has weights"
-        return partial(_linear, weight, bias)
-    if isinstance(layer, nn.BatchNorm1d):
-        return partial(_batch_norm, layer, weight, bias, [places[id(buffer)] for buffer in layer.buffers()])
-    return lambda _, x, __: layer(x)
-
-
 def _stack(of_rows: Sequence[torch.Tensor], folds: int) -> torch.Tensor:
     """`(R, …)` to `(F, R, …)`, the same in every fold."""
     rows = torch.stack([tensor.detach() for tensor in of_rows])
     return rows.expand(folds, *rows.shape).clone()
-
-
-def _linear(
-    weight_at: int, bias_at: int | None, own: Sequence[torch.Tensor], x: torch.Tensor, _: torch.Tensor | None
-) -> torch.Tensor:
-    weight = own[weight_at]
-    shared = x.shape[1] == 1  # then all rows are one product: (F, R, O, I) is (F, RO, I)
-    weights = weight.flatten(*((1, 2) if shared else (0, 1)))
-    # with the weights on the left their gradient is a product of the outputs' with x as it lies: x on the left would
-    # be multiplied transposed, which takes six times as long where there are few classes
-    across = (x[:, 0] if shared else x.flatten(0, 1)).transpose(1, 2)  # (F or FR, n, I) -> (…, I, n)
-    if bias_at is None:
-        out = torch.bmm(weights, across)
-    else:
-        biases = own[bias_at].flatten(*((1, 2) if shared else (0, 1)))
-        out = torch.baddbmm(biases[:, :, None], weights, across)
-    return out.view(*weight.shape[:3], -1).transpose(2, 3)  # (F, R, O, n) -> (F, R, n, O)
-
-
-def _dropout(
-    p: float, drop: StackedDropout, _: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None
-) -> torch.Tensor:
-    return drop(p, x, None if present is None else [int(n) for n in present.sum(dim=1).tolist()])
-
-
-def _batch_norm(
-    layer: nn.BatchNorm1d,
-    weight_at: int | None,
-    bias_at: int | None,
-    statistics_at: Sequence[int],
-    own: Sequence[torch.Tensor],
-    x: torch.Tensor,
-    present: torch.Tensor | None,
-) -> torch.Tensor:
-    """Normalise by the mean and variance of each row's own values of each fold's pictures, and remember them."""
-    pictures = torch.ones_like(x[:, :1, :, :1]) if present is None else present[:, None, :, None]  # (F, 1, n, 1)
-    count = pictures.sum(dim=2, keepdim=True)
-    mean = (x * pictures).sum(dim=2, keepdim=True) / count  # (F, R, 1, D)
-    centred = x - mean
-    variance = (centred.square() * pictures).sum(dim=2, keepdim=True) / count
-    with torch.no_grad():
-        assert layer.momentum is not None, "another BatchNorm cannot be stacked"
-        running_mean, running_variance, batches = (own[place] for place in statistics_at)
-        running_mean.lerp_(mean[:, :, 0], layer.momentum)
-        running_variance.lerp_((variance * count / (count - 1))[:, :, 0], layer.momentum)
-        batches += 1
-    scaled = centred * torch.rsqrt(variance + layer.eps)
-    scaled = scaled if weight_at is None else scaled * own[weight_at][:, :, None]
-    return scaled if bias_at is None else scaled + own[bias_at][:, :, None]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 
 from tlsearch.training.imbalance import Objective
 
@@ -37,8 +38,11 @@ class StackedObjective:
             offset=torch.stack([torch.stack(of_fold) for of_fold in offset])[:, :, None] if shifts else None,
         )
 
-    def totals(self, logits: torch.Tensor, labels: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
-        """`(F, R)`: the sum of the losses of each fold's pictures.
+    @torch.no_grad()
+    def totals(
+        self, logits: torch.Tensor, labels: torch.Tensor, present: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`(F, R)`: the sum of the losses of each fold's pictures; and its gradient, `(F, R, n, C)`.
 
         Args:
             logits: `(F, R, n, C)`.
@@ -48,13 +52,23 @@ class StackedObjective:
         if self.offset is not None:
             logits = logits + self.offset
         log_probs = torch.log_softmax(logits, dim=3)
-        labels = labels[:, None].expand(*logits.shape[:3])  # (F, R, n)
-        each = -log_probs.gather(3, labels[..., None])[..., 0]
+        classes = logits.shape[3]
+        wanted = F.one_hot(labels, classes).to(logits.dtype)[:, None]  # (F, 1, n, C)
         if self.label_smoothing is not None:
-            each = torch.lerp(each, -log_probs.mean(dim=3), self.label_smoothing)
-        if self.weights is not None:
-            each = each * self.weights.gather(2, labels)
-        return (each if present is None else each * present[:, None]).sum(dim=2)
+            wanted = torch.lerp(wanted, torch.full_like(wanted, 1 / classes), self.label_smoothing[:, :, None])
+        each = -(log_probs * wanted).sum(dim=3)  # (F, R, n)
+        gradient = log_probs.exp_() - wanted
+        if self.weights is not None or present is not None:
+            counted = self._counted(labels, present)
+            each, gradient = each * counted, gradient * counted[..., None]
+        return each.sum(dim=2), gradient
+
+    def _counted(self, labels: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
+        """How much each picture's loss counts, `(F, R or 1, n)`."""
+        filled = torch.ones_like(labels[:, None], dtype=torch.float32) if present is None else present[:, None]
+        if self.weights is None:
+            return filled
+        return filled * self.weights.gather(2, labels[:, None].expand(-1, self.weights.shape[1], -1))
 
     def keep(self, rows: torch.Tensor) -> "StackedObjective":
         """Of these rows alone."""

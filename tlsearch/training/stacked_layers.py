@@ -1,0 +1,214 @@
+"""Layers of heads that are trained side by side: what they compute, and the gradients of their weights.
+
+The derivatives are written by hand where that pays: a step of a small head is more overhead than arithmetic, and half
+of that was autograd's. The others are torch's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from tlsearch.training.stacked_dropout import StackedDropout
+
+Gradients = dict[int, torch.Tensor]  # by the place of a parameter among a head's own
+
+
+class Layer(Protocol):
+    """One layer of every head of a stack."""
+
+    def forward(
+        self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None
+    ) -> tuple[torch.Tensor, Any]:
+        """What the layer makes of its values, and what its derivative will need.
+
+        Args:
+            own: The heads' parameters and buffers, `(F, R, …)`.
+            x: `(F, R, n, …)`, or `(F, 1, n, …)` while the rows still share it; left as it is.
+            present: `(F, n)`, 1 for a picture and 0 for what only fills up; None where all are pictures.
+        """
+
+    def backward(
+        self, own: Sequence[torch.Tensor], kept: Any, gradient: torch.Tensor, found: Gradients, *, onwards: bool
+    ) -> torch.Tensor | None:
+        """Add the gradients of the layer's parameters to those that are found, and give that of its values.
+
+        Args:
+            own: As in `forward`.
+            kept: What that kept.
+            gradient: Of what it gave.
+            found: Gets the gradients.
+            onwards: Whether the gradient of the values is wanted, else it is None.
+        """
+
+
+def layers_of(head: nn.Sequential, drop: StackedDropout) -> list[Layer]:
+    """What a head's layers do, each with the places of its own among a head's parameters and buffers."""
+    places = {id(tensor): place for place, tensor in enumerate([*head.parameters(), *head.buffers()])}
+    return [_layer(layer, places, drop) for layer in head]
+
+
+def _layer(layer: nn.Module, places: Mapping[int, int], drop: StackedDropout) -> Layer:
+    if isinstance(layer, nn.Dropout):
+        return _Dropout(layer.p, drop)
+    if isinstance(layer, nn.ReLU):
+        return _ReLU()
+    weight, bias = (places.get(id(getattr(layer, name, None))) for name in ("weight", "bias"))
+    if isinstance(layer, nn.Linear):
+        assert weight is not None, "a linear layer has weights"
+        return _Linear(weight, bias)
+    if isinstance(layer, nn.BatchNorm1d):
+        return _BatchNorm(layer, weight, bias, tuple(places[id(buffer)] for buffer in layer.buffers()))
+    return _Plain(layer)
+
+
+def _add(found: Gradients, place: int, gradient: torch.Tensor) -> None:
+    """A layer may be in a head twice."""
+    found[place] = found[place] + gradient if place in found else gradient
+
+
+@dataclass(frozen=True, slots=True)
+class _Linear:
+    """Weights on the left of a product, so that their gradient is one of the outputs' with the values as they lie: on
+    the right they would be multiplied transposed, which takes six times as long where there are few classes.
+    """
+
+    weight: int
+    bias: int | None
+
+    def forward(
+        self, own: Sequence[torch.Tensor], x: torch.Tensor, _: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        weight = own[self.weight]
+        shared = x.shape[1] == 1  # then all rows are one product: (F, R, O, I) is (F, RO, I)
+        weights = weight.flatten(*((1, 2) if shared else (0, 1)))
+        values = x[:, 0] if shared else x.flatten(0, 1)  # (F or FR, n, I)
+        across = values.transpose(1, 2)
+        if self.bias is None:
+            out = torch.bmm(weights, across)
+        else:
+            biases = own[self.bias].flatten(*((1, 2) if shared else (0, 1)))
+            out = torch.baddbmm(biases[:, :, None], weights, across)
+        return out.view(*weight.shape[:3], -1).transpose(2, 3), values  # (F, R, O, n) -> (F, R, n, O)
+
+    def backward(
+        self,
+        own: Sequence[torch.Tensor],
+        kept: torch.Tensor,
+        gradient: torch.Tensor,
+        found: Gradients,
+        *,
+        onwards: bool,
+    ) -> torch.Tensor | None:
+        weight = own[self.weight]
+        folds, rows, outputs, inputs = weight.shape
+        across = gradient.transpose(2, 3).reshape(len(kept), -1, kept.shape[1])  # (F, RO, n) or (FR, O, n)
+        _add(found, self.weight, torch.bmm(across, kept).view(weight.shape))
+        if self.bias is not None:
+            _add(found, self.bias, across.sum(dim=2).view(folds, rows, outputs))
+        if not onwards:
+            return None
+        each = across.view(folds * rows, outputs, -1)
+        back = torch.bmm(weight.flatten(0, 1).transpose(1, 2), each)  # (FR, I, n)
+        found_back = back.view(folds, rows, inputs, -1).transpose(2, 3)
+        return found_back if len(kept) == folds * rows else found_back.sum(dim=1, keepdim=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _ReLU:
+    def forward(
+        self, _: Sequence[torch.Tensor], x: torch.Tensor, __: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        out = torch.relu(x)
+        return out, out
+
+    def backward(
+        self, _: Sequence[torch.Tensor], kept: torch.Tensor, gradient: torch.Tensor, __: Gradients, *, onwards: bool
+    ) -> torch.Tensor | None:
+        return torch.ops.aten.threshold_backward(gradient, kept, 0) if onwards else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Dropout:
+    p: float
+    drop: StackedDropout
+
+    def forward(
+        self, _: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        kept = self.drop(self.p, x, None if present is None else [int(n) for n in present.sum(dim=1).tolist()])
+        return (x, None) if kept is None else (x * kept, kept)
+
+    def backward(
+        self,
+        _: Sequence[torch.Tensor],
+        kept: torch.Tensor | None,
+        gradient: torch.Tensor,
+        __: Gradients,
+        *,
+        onwards: bool,
+    ) -> torch.Tensor | None:
+        return gradient if kept is None or not onwards else gradient * kept
+
+
+class _ByAutograd:
+    """A layer whose derivative is torch's."""
+
+    uses: tuple[int, ...] = ()  # places of parameters
+
+    def forward(
+        self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None
+    ) -> tuple[torch.Tensor, Any]:
+        x = x.detach().requires_grad_()
+        used = {place: own[place].detach().requires_grad_() for place in self.uses}
+        with torch.enable_grad():
+            out = self._computed([used.get(place, tensor) for place, tensor in enumerate(own)], x, present)
+        return out.detach(), (out, x, used)
+
+    def backward(
+        self, _: Sequence[torch.Tensor], kept: Any, gradient: torch.Tensor, found: Gradients, *, onwards: bool
+    ) -> torch.Tensor | None:
+        out, x, used = kept
+        of_x, *others = torch.autograd.grad(out, [x, *used.values()], gradient)
+        for place, one in zip(used, others, strict=True):
+            _add(found, place, one)
+        return of_x if onwards else None
+
+    def _computed(self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
+        raise NotImplementedError
+
+
+class _Plain(_ByAutograd):
+    """A layer without weights or memory."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self._layer = layer
+
+    def _computed(self, _: Sequence[torch.Tensor], x: torch.Tensor, __: torch.Tensor | None) -> torch.Tensor:
+        out: torch.Tensor = self._layer(x)
+        return out
+
+
+class _BatchNorm(_ByAutograd):
+    def __init__(self, layer: nn.BatchNorm1d, weight: int | None, bias: int | None, statistics: Sequence[int]) -> None:
+        self.uses = tuple(place for place in (weight, bias) if place is not None)
+        self._layer, self._weight, self._bias, self._statistics = layer, weight, bias, statistics
+
+    def _computed(self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
+        """Normalise by the mean and variance of each row's own values of each fold's pictures, and remember them."""
+        pictures = torch.ones_like(x[:, :1, :, :1]) if present is None else present[:, None, :, None]  # (F, 1, n, 1)
+        count = pictures.sum(dim=2, keepdim=True)
+        mean = (x * pictures).sum(dim=2, keepdim=True) / count  # (F, R, 1, D)
+        centred = x - mean
+        variance = (centred.square() * pictures).sum(dim=2, keepdim=True) / count
+        with torch.no_grad():
+            assert self._layer.momentum is not None, "another BatchNorm cannot be stacked"
+            running_mean, running_variance, batches = (own[place] for place in self._statistics)
+            running_mean.lerp_(mean[:, :, 0], self._layer.momentum)
+            running_variance.lerp_((variance * count / (count - 1))[:, :, 0], self._layer.momentum)
+            batches += 1
+        scaled = centred * torch.rsqrt(variance + self._layer.eps)
+        scaled = scaled if self._weight is None else scaled * own[self._weight][:, :, None]
+        return scaled if self._bias is None else scaled + own[self._bias][:, :, None]
