@@ -2,7 +2,7 @@
 
     python benchmarks/peers.py                        # every row, in steady rounds: about two and a half hours
     python benchmarks/peers.py --rows linear_50       # some rows; rounds of the same code are kept and continued
-    python benchmarks/peers.py --quick                # three rounds on celebs_demo, some minutes; writes nothing
+    python benchmarks/peers.py --quick                # three rounds of linear heads, six minutes; writes nothing
     python benchmarks/peers.py --gather a.json b.json # takes in what other benchmarks measured with --json
 
 Writes `results/<machine>.json` after every round, and from it the table `<machine>.md` and the plot `<machine>.svg`.
@@ -18,8 +18,8 @@ tlsearch's workers keep memory that they free (docs/design.md, section 6), which
 machines this alone makes a network twice as fast. In one round of each row the peers run once more with the same
 settings, and the page has both ratios.
 
-Rounds stand in one table only if they were made with one code, one set of versions, on one machine, and as the row is
-now: the last round decides which. Measure in a clone in which nothing is changed.
+Rounds are counted together only if they were made with one code, one set of versions, on one machine, and as the row is
+now: the row's last round decides which, and the page says it. Measure in a clone in which nothing is changed.
 
 --quick fails only where in two of three rounds tlsearch is slower than B2, or a ratio is under half of the one that
 the committed results of this machine hold; it says so where they hold none.
@@ -39,14 +39,13 @@ import peers_quality
 from peers_material import prepare_pictures, prepare_weights
 from peers_plot import PLOTTED, plot
 from peers_processes import Timed, time_contender
-from peers_rounds import OURS, Round, as_json, load, middle, newest, order, rounds_in, save, steady, too_slow
+from peers_rounds import OURS, QUALITY, Round, as_json, load, middle, newest, order, rounds_in, save, steady, too_slow
 from peers_rows import QUICK, ROWS, Row, row
 from peers_table import page, round_line
 from provenance import Provenance, now
 from searches import side_by_side
 
 RESULTS = Path(__file__).parent / "results"
-QUALITY = "quality"
 QUICK_ROUNDS = 3
 SIDE_BY_SIDE = 2  # seeds of the row of quality, whose time nobody looks at
 
@@ -101,7 +100,7 @@ def quick(file: Path, material: Path) -> None:
     asked = row(QUICK)
     prepare_pictures(asked.data, material)
     raw = load(file)
-    kept = rounds_in(raw, asked, newest(raw))
+    kept = rounds_in(raw, asked, newest(raw, QUICK))
     recorded = {who: middle(kept, who) for who in asked.contenders if who not in ("B3", OURS)} if kept else {}
     if not kept:
         print(f"{file.name} holds no round of this row: tlsearch is held against B2 alone", flush=True)

@@ -40,9 +40,8 @@ class Line:
 
 def plot(raw: Mapping[str, Any]) -> str:
     """The plot of the first row that can be drawn; an empty picture says so where none was measured."""
-    made = newest(raw)
     for name in PLOTTED:
-        rounds = rounds_in(raw, row(name), made)
+        rounds = rounds_in(raw, row(name), newest(raw, name))
         if rounds:
             drawn = sorted(counted(rounds), key=lambda one: one.times[OURS].seconds)[len(counted(rounds)) // 2]
             found = list(lines(row(name), drawn, raw.get("b3_scores", {}).get(name, {}).get("scores", [])))

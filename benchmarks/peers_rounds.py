@@ -13,6 +13,7 @@ from peers_rows import Contender, Row
 from provenance import Provenance
 
 OURS = "tlsearch"
+QUALITY = "quality"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,10 @@ class Round:
     def kept_ratio(self, who: str) -> float:
         """The same where the other has the memory settings of tlsearch's workers."""
         return self.kept[who].seconds / self.times[OURS].seconds
+
+    def searched_ratio(self, who: str) -> float:
+        """The same up to the last trial's result of each: what tlsearch does then, no peer does."""
+        return self.times[who].last_trial_s / self.times[OURS].last_trial_s
 
     def unraced_ratio(self, who: str) -> float:
         """The same had tlsearch stopped no trial early."""
@@ -95,14 +100,14 @@ def load(file: Path) -> dict[str, Any]:
     return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
 
 
-def newest(raw: Mapping[str, Any]) -> Provenance | None:
-    """What the last round, or the last seed of the row of quality, was made with; None where there is nothing."""
-    played = [*raw.get("rounds", []), *raw.get("quality", [])]
+def newest(raw: Mapping[str, Any], row: str) -> Provenance | None:
+    """What the last round of a row, or the last seed of the row of quality, was made with; None where there is none."""
+    played = [one for one in raw.get("rounds", []) if one["row"] == row] if row != QUALITY else raw.get(QUALITY, [])
     return Provenance(**max(played, key=lambda one: str(one["date"]))["made"]) if played else None
 
 
 def rounds_in(raw: Mapping[str, Any], row: Row, made: Provenance | None) -> list[Round]:
-    """The rounds of a row that may stand in one table: of one code on one machine, as the row is now."""
+    """The rounds of a row that may be counted together: of one code on one machine, as the row is now."""
     found = [_round(one) for one in raw.get("rounds", []) if one["row"] == row.name]
     return [one for one in found if one.made == made and one.terms == row.terms]
 

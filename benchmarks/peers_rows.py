@@ -126,7 +126,7 @@ ROWS = (
         contenders={
             "B1": Contender(trials=1, epochs=2, target=3, stretch=5),
             "B2": Contender(trials=1, epochs=2),
-            "tlsearch": Contender(trials=12),
+            "tlsearch": Contender(trials=6),
         },
     ),
     Row(
@@ -149,10 +149,10 @@ ROWS = (
         unfrozen=4,
         backbone="mobilenet_v2_keras",
         rounds=2,  # nothing is promised of it
-        contenders={"B3": Contender(trials=1, epochs=2), "tlsearch": Contender(trials=12)},
+        contenders={"B3": Contender(trials=1, epochs=2), "tlsearch": Contender(trials=6)},
     ),
 )
-QUICK = "heads_celebs"
+QUICK = "linear_50"
 
 
 def row(name: str) -> Row:

@@ -8,7 +8,7 @@ import machine
 from figures import Figure, digits, table
 from gpu_rows import GPU, promised
 from peers_quality import REFITTED, best_peer, difference, scores_in
-from peers_rounds import OURS, Round, counted, middle, newest, rounds_in, steady
+from peers_rounds import OURS, QUALITY, Round, counted, middle, newest, rounds_in, steady
 from peers_rows import ROWS, WHO, Contender, Row
 from provenance import Provenance
 
@@ -27,12 +27,12 @@ OTHERS = {
 
 def page(raw: Mapping[str, Any]) -> str:
     """The whole page as Markdown."""
-    made = newest(raw)
-    played = [(row, rounds_in(raw, row, made)) for row in ROWS]
-    scores = scores_in(raw, made)
+    made = {name: newest(raw, name) for name in (*(row.name for row in ROWS), QUALITY)}
+    played = [(row, rounds_in(raw, row, made[row.name])) for row in ROWS]
+    scores = scores_in(raw, made[QUALITY])
     parts = [
         "# tlsearch beside its peers",
-        "Nothing was measured yet." if made is None else f"{made.machine}; {made.versions}; commit {made.commit}.",
+        measured_with([one for one in made.values() if one is not None]),
         "`python benchmarks/peers.py`; what is in each time stands at the top of that file and of the contenders'.\n"
         "Ratios are medians over steady rounds: how often tlsearch's time fits into the other's.",
         "\n".join(f"- **{who}**: {what}" for who, what in WHO.items()),
@@ -41,11 +41,17 @@ def page(raw: Mapping[str, Any]) -> str:
         table([*own(played, list(scores.values())), *elsewhere(raw)]),
         "## Targets on a GPU",
         table(on_gpu(raw)),
-        *origins(raw, made),
+        *origins(raw),
         *(section(row, rounds) for row, rounds in played if rounds),
         *([quality(scores)] if len(scores) > 1 else []),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def measured_with(made: Sequence[Provenance]) -> str:
+    """The machine and the versions, once where they are those of every row; each row names its commit."""
+    told = list(dict.fromkeys(f"{one.machine}; {one.versions}." for one in made))
+    return "\n\n".join(told) or "Nothing was measured yet."
 
 
 def own(played: Sequence[tuple[Row, Sequence[Round]]], scores: Sequence[Mapping[str, float]]) -> Iterator[Figure]:
@@ -73,6 +79,9 @@ def peer_figures(row: Row, who: str, how: Contender, rounds: Sequence[Round]) ->
     those = counted(rounds)
     told = f"{len(steady(rounds))} of {len(rounds)} rounds steady"
     found: list[tuple[str, float | None, str]] = [(base, middle(rounds, who) if rounds else None, told)]
+    if rounds:
+        searched = median(one.searched_ratio(who) for one in those)
+        found.append((f"{base}, up to the last trial's result", searched, ""))
     if any(one.times[OURS].pruned for one in those):
         found.append((f"{base}, all trials trained to their end", median(one.unraced_ratio(who) for one in those), ""))
     if kept := [one for one in those if who in one.kept]:
@@ -101,18 +110,13 @@ def on_gpu(raw: Mapping[str, Any]) -> list[Figure]:
     return found or promised()
 
 
-def origins(raw: Mapping[str, Any], made: Provenance | None) -> list[str]:
+def origins(raw: Mapping[str, Any]) -> list[str]:
     """What the figures of other benchmarks were made with."""
     told = [(one, Provenance(**one["made"])) for one in raw.get("gathered", [])]
-    same = [f"`{one['by']}.py`" for one, own_made in told if own_made == made]
-    others = [
-        f"`{one['by']}.py` on {one['date'][:10]} at commit {own_made.commit} on {own_made.machine}; {own_made.versions}"
-        for one, own_made in told
-        if own_made != made
+    lines = [
+        f"- `{one['by']}.py` on {one['date'][:10]} at commit {made.commit} on {made.machine}; {made.versions}"
+        for one, made in told
     ]
-    lines = [f"- {line}" for line in others]
-    if same:
-        lines.insert(0, f"- {', '.join(same)} at the commit of this page")
     return ["Measured by other scripts:\n\n" + "\n".join(lines)] if lines else []
 
 
@@ -164,7 +168,7 @@ def remarks(row: Row, rounds: Sequence[Round]) -> Iterator[str]:
         yield f"With the memory settings of tlsearch's workers: {again}."
     phases = {name: median(one.phases.get(name, 0.0) for one in ours) for name in ours[0].phases}
     yield "Of tlsearch's time: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases.items()) + "."
-    yield f"Measured on {rounds[-1].date[:10]}."
+    yield f"Measured on {rounds[-1].date[:10]} at commit {rounds[-1].made.commit}."
 
 
 def quality(scores: Mapping[int, Mapping[str, float]]) -> str:

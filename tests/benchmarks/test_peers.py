@@ -141,7 +141,8 @@ def test_rounds_are_the_same_after_they_were_written_and_read(tmp_path: Path) ->
     save(tmp_path / "raw.json", {"rounds": [as_json(one) for one in rounds]})
     raw = load(tmp_path / "raw.json")
     assert rounds_in(raw, row("linear_50"), MADE) == rounds[1:]
-    assert newest(raw) == MADE
+    assert newest(raw, "linear_50") == MADE
+    assert newest(raw, "tuned_1") is None
     assert load(tmp_path / "none.json") == {}
 
 
@@ -152,8 +153,8 @@ def test_rounds_of_other_code_or_another_row_are_not_counted() -> None:
     second = one_round(B1=90.0, tlsearch=2.0, made=later, date="2026-11-24T00:00:00+00:00")
     shorter = replace(first, terms={**asked.terms, "trials": 7})
     raw = {"rounds": [as_json(one) for one in (second, first, shorter)]}
-    assert newest(raw) == later
-    assert rounds_in(raw, asked, newest(raw)) == [second]
+    assert newest(raw, asked.name) == later
+    assert rounds_in(raw, asked, newest(raw, asked.name)) == [second]
     assert rounds_in(raw, asked, MADE) == [first]
     assert rounds_in(raw, replace(asked, epochs=6), MADE) == []
 
@@ -181,6 +182,7 @@ def test_the_page_holds_every_target_against_what_was_measured() -> None:
     shown = page({"rounds": [as_json(one) for one in rounds], "quality": quality, "gathered": gathered})
     steady = "3 of 3 rounds steady"
     assert f"| head-only trials, drawings, against B1 | 20 times ({steady}) | 15: met | 40: **missed** |" in shown
+    assert "| head-only trials, drawings, against B1, up to the last trial's result | 20 times | 15: met |" in shown
     kept = "head-only trials, drawings, against B1 with our workers' memory settings"
     assert f"| {kept} | 12 times (1 round) | 15: **missed** | 40: **missed** |" in shown
     assert f"| head-only trials, drawings, against B3 | 45 times ({steady}) | 60: **missed** |" in shown
