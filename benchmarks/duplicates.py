@@ -3,8 +3,9 @@
     python benchmarks/duplicates.py                # three seeds; writes benchmarks/results/duplicates.md
     python benchmarks/duplicates.py --seeds 1      # fewer; writes nothing
 
-Each seed picks 60 pictures and plants one copy of each, by the six treatments below in turn. The pictures are then
-prepared as a study does it: with a holdout of 20 % and two partitions into five folds, all by this seed. Counted are
+Each seed picks 60 pictures and plants one copy of each, by the six treatments of `duplicates_treatments.py` in turn.
+The pictures are then prepared as a study does it: with a holdout of 20 % and two partitions into five folds, all by
+this seed. Counted are
 
 - recall: planted copies that are in one group with their original;
 - precision: of the pairs that are confirmed and have a planted copy in them, those of a copy and its own original, or
@@ -17,10 +18,9 @@ every second one mirrored. How many of them are found is told, and decides nothi
 """
 
 import argparse
-import io
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from duplicates_treatments import HARDER, TREATMENTS, Treatments
 from tlsearch.data.prepare import PreparedData, prepare_data
 from tlsearch.devices import cpu_threads
 from tlsearch.execution.inline import InlineExecutor
@@ -44,53 +45,6 @@ SOURCES = ("celebs_demo", "solar")
 PLANTED, SEEDS, PROMISED = 60, 3, 0.95
 UNTOUCHED = 0.01  # fewer of the untouched pictures may be called copies
 CONFIG = DataTable.model_validate({"source": "folder", "holdout": 0.2, "folds": 5})
-
-
-def resized(picture: Image.Image, factor: float) -> Image.Image:
-    """Smaller or larger."""
-    width, height = (round(side * factor) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.LANCZOS)
-
-
-def recompressed(picture: Image.Image, quality: int) -> Image.Image:
-    """Through a JPEG file."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
-    return Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
-
-
-def cropped(picture: Image.Image) -> Image.Image:
-    """Without 2 % of each side, all around."""
-    dx, dy = (round(0.02 * side) for side in picture.size)
-    return picture.crop((dx, dy, picture.width - dx, picture.height - dy))
-
-
-def mirrored(picture: Image.Image) -> Image.Image:
-    """Left is right."""
-    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-
-
-def cropped_unevenly(picture: Image.Image) -> Image.Image:
-    """Without 0 to 8 % of each side, by the picture itself, through a JPEG file."""
-    left, top, right, bottom = np.random.default_rng(list(picture.tobytes()[:64])).uniform(0, 0.08, 4)
-    width, height = picture.size
-    box = (int(width * left), int(height * top), int(width * (1 - right)), int(height * (1 - bottom)))
-    return recompressed(picture.crop(box), 70)
-
-
-Treatments = dict[str, Callable[[Image.Image], Image.Image]]
-TREATMENTS: Treatments = {
-    "resized to 60 %": lambda picture: resized(picture, 0.6),
-    "JPEG of quality 40": lambda picture: recompressed(picture, 40),
-    "cropped by 2 % a side": cropped,
-    "mirrored": mirrored,
-    "resized to 70 %, JPEG of quality 60": lambda picture: recompressed(resized(picture, 0.7), 60),
-    "cropped, mirrored, JPEG of quality 60": lambda picture: recompressed(mirrored(cropped(picture)), 60),
-}
-HARDER: Treatments = {
-    "cropped unevenly": cropped_unevenly,
-    "cropped unevenly, mirrored": lambda picture: cropped_unevenly(mirrored(picture)),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,9 +146,11 @@ def copied(dataset: Dataset, root: Path) -> Dataset:
     return replace(dataset, root=root, images=tuple(images))
 
 
-def plant(dataset: Dataset, seed: int, treatments: Treatments) -> tuple[Dataset, dict[str, tuple[str, str]]]:
+def plant(
+    dataset: Dataset, seed: int, treatments: Treatments, name_of_folder: str
+) -> tuple[Dataset, dict[str, tuple[str, str]]]:
     """A dataset with copies in it, and for each copy's file its original's and the treatment."""
-    folder = dataset.root / f"planted-{seed}-{len(treatments)}"
+    folder = dataset.root / f"{name_of_folder}-{seed}"
     folder.mkdir()
     chosen = np.random.default_rng(seed).choice(len(dataset.images), PLANTED, replace=False)
     copies, told = [], {}
@@ -257,9 +213,9 @@ def measured(source: str, seeds: int, folder: Path) -> Found:
     known = {frozenset(pair[:2]) for pair in near}
     planted, harder = [], 0
     for seed in range(seeds):
-        with_copies, told = plant(dataset, seed, TREATMENTS)
+        with_copies, told = plant(dataset, seed, TREATMENTS, "planted")
         planted.append(judged(prepared(with_copies, folder, seed), told, known))
-        with_copies, told = plant(dataset, seed, HARDER)
+        with_copies, told = plant(dataset, seed, HARDER, "harder")
         found = PLANTED - len(judged(prepared(with_copies, folder, seed), told, known).missed)
         harder += found
         print(f"{source}, seed {seed}: {planted[-1]}; harder ones found: {found}", flush=True)

@@ -158,15 +158,18 @@ def measured(images: int, *, trials: int, folder: Path) -> Measured:
     return Measured(images=images, seconds=ended - began, phases=tuple(phases))
 
 
-def draw_pictures(folder: Path, images: int) -> None:
-    """Draw pictures of ten classes: a shape in a colour on a ground of its own, with noise; no two are alike."""
+def draw_pictures(folder: Path, images: int, classes: int = CLASSES) -> None:
+    """Draw pictures: a shape in a colour on a ground of its own, with noise; no two are alike.
+
+    Of more than ten classes every tenth looks the same.
+    """
     rng = np.random.default_rng(images)
     noise = rng.integers(0, 24, size=(1 << 20), dtype=np.uint8)
-    for label in range(CLASSES):
+    for label in range(classes):
         (folder / f"class{label}").mkdir(parents=True)
     for index in range(images):
         picture = _picture(index % CLASSES, rng, noise)
-        picture.save(folder / f"class{index % CLASSES}" / f"{index:06d}.jpg", quality=90)
+        picture.save(folder / f"class{index % classes}" / f"{index:06d}.jpg", quality=90)
 
 
 def _picture(label: int, rng: np.random.Generator, noise: NDArray[np.uint8]) -> Image.Image:

@@ -47,7 +47,7 @@ class Round:
         return self.kept[who].seconds / self.times[OURS].seconds
 
     def searched_ratio(self, who: str) -> float:
-        """The same up to the last trial's result of each: what tlsearch does then, no peer does."""
+        """The same up to the last trial's result of each: what tlsearch does afterwards, no peer does."""
         return self.times[who].last_trial_s / self.times[OURS].last_trial_s
 
     def unraced_ratio(self, who: str) -> float:

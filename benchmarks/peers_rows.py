@@ -76,10 +76,11 @@ class Row:
 
 
 ALL = Contender()
+TOO_FEW_TO_RACE = 6  # trials: each is trained to its end
 ROWS = (
     Row(
         name="heads_elpv",
-        title="head-only trials, photographs",
+        title="heads, some with hidden layers, photographs",
         data="elpv",
         trials=50,
         contenders={
@@ -91,7 +92,7 @@ ROWS = (
     ),
     Row(
         name="heads_celebs",
-        title="head-only trials, drawings",
+        title="heads, some with hidden layers, drawings",
         data="celebs",
         trials=50,
         contenders={
@@ -107,7 +108,11 @@ ROWS = (
         data="elpv",
         trials=50,
         heads=("linear",),
-        contenders={"B2": Contender(target=1.5, stretch=3), "tlsearch": ALL},
+        contenders={
+            "B1": Contender(trials=1, epochs=2, target=100, stretch=300),
+            "B2": Contender(target=1.5, stretch=3),
+            "tlsearch": ALL,
+        },
     ),
     Row(
         name="linear_500",
@@ -126,7 +131,7 @@ ROWS = (
         contenders={
             "B1": Contender(trials=1, epochs=2, target=3, stretch=5),
             "B2": Contender(trials=1, epochs=2),
-            "tlsearch": Contender(trials=6),
+            "tlsearch": Contender(trials=TOO_FEW_TO_RACE),
         },
     ),
     Row(
@@ -149,7 +154,7 @@ ROWS = (
         unfrozen=4,
         backbone="mobilenet_v2_keras",
         rounds=2,  # nothing is promised of it
-        contenders={"B3": Contender(trials=1, epochs=2), "tlsearch": Contender(trials=6)},
+        contenders={"B3": Contender(trials=1, epochs=2), "tlsearch": Contender(trials=TOO_FEW_TO_RACE)},
     ),
 )
 QUICK = "linear_50"

@@ -32,7 +32,7 @@ def page(raw: Mapping[str, Any]) -> str:
     scores = scores_in(raw, made[QUALITY])
     parts = [
         "# tlsearch beside its peers",
-        measured_with([one for one in made.values() if one is not None]),
+        measured_with([rounds[-1].made for _, rounds in played if rounds]),
         "`python benchmarks/peers.py`; what is in each time stands at the top of that file and of the contenders'.\n"
         "Ratios are medians over steady rounds: how often tlsearch's time fits into the other's.",
         "\n".join(f"- **{who}**: {what}" for who, what in WHO.items()),
@@ -43,15 +43,14 @@ def page(raw: Mapping[str, Any]) -> str:
         table(on_gpu(raw)),
         *origins(raw),
         *(section(row, rounds) for row, rounds in played if rounds),
-        *([quality(scores)] if len(scores) > 1 else []),
+        *([quality(scores, made[QUALITY])] if len(scores) > 1 else []),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def measured_with(made: Sequence[Provenance]) -> str:
-    """The machine and the versions, once where they are those of every row; each row names its commit."""
-    told = list(dict.fromkeys(f"{one.machine}; {one.versions}." for one in made))
-    return "\n\n".join(told) or "Nothing was measured yet."
+    """The machine; each row says what it was measured with."""
+    return f"{made[-1].machine}." if made else "No row was measured yet."
 
 
 def own(played: Sequence[tuple[Row, Sequence[Round]]], scores: Sequence[Mapping[str, float]]) -> Iterator[Figure]:
@@ -74,14 +73,13 @@ def own(played: Sequence[tuple[Row, Sequence[Round]]], scores: Sequence[Mapping[
 
 
 def peer_figures(row: Row, who: str, how: Contender, rounds: Sequence[Round]) -> Iterator[Figure]:
-    """One peer of one row: as it is, with the memory settings of our workers, and had no trial been stopped early."""
+    """One peer of one row: as it is, with the memory settings of our workers, had no trial been stopped early, and
+    without what tlsearch does after its last trial.
+    """
     base = f"{row.title}, against {who}"
     those = counted(rounds)
     told = f"{len(steady(rounds))} of {len(rounds)} rounds steady"
     found: list[tuple[str, float | None, str]] = [(base, middle(rounds, who) if rounds else None, told)]
-    if rounds:
-        searched = median(one.searched_ratio(who) for one in those)
-        found.append((f"{base}, up to the last trial's result", searched, ""))
     if any(one.times[OURS].pruned for one in those):
         found.append((f"{base}, all trials trained to their end", median(one.unraced_ratio(who) for one in those), ""))
     if kept := [one for one in those if who in one.kept]:
@@ -89,6 +87,10 @@ def peer_figures(row: Row, who: str, how: Contender, rounds: Sequence[Round]) ->
         found.append((words, again, f"{len(kept)} round{'s' * (len(kept) > 1)}"))
     for words, ratio, more in found:
         yield Figure(row=words, target=how.target, stretch=how.stretch, measured=ratio, unit="times", told=more)
+    if rounds:  # of less than what is promised, so nothing is promised of it
+        searched = median(one.searched_ratio(who) for one in those)
+        words = f"{base}, up to the last trial's result of each"
+        yield Figure(row=words, target=None, stretch=None, measured=searched, unit="times")
 
 
 def elsewhere(raw: Mapping[str, Any]) -> Iterator[Figure]:
@@ -168,10 +170,10 @@ def remarks(row: Row, rounds: Sequence[Round]) -> Iterator[str]:
         yield f"With the memory settings of tlsearch's workers: {again}."
     phases = {name: median(one.phases.get(name, 0.0) for one in ours) for name in ours[0].phases}
     yield "Of tlsearch's time: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases.items()) + "."
-    yield f"Measured on {rounds[-1].date[:10]} at commit {rounds[-1].made.commit}."
+    yield f"Measured on {rounds[-1].date[:10]} at commit {rounds[-1].made.commit}; {rounds[-1].made.versions}."
 
 
-def quality(scores: Mapping[int, Mapping[str, float]]) -> str:
+def quality(scores: Mapping[int, Mapping[str, float]], made: Provenance | None) -> str:
     """Every seed's scores, and the differences."""
     measured = list(scores.values())
     names = list(measured[0])
@@ -190,5 +192,6 @@ def quality(scores: Mapping[int, Mapping[str, float]]) -> str:
             "What is measured stands at the top of `peers_quality.py`; B1's score is B2's.",
             "\n".join(lines),
             f"Means: {', '.join(means)}. {'. '.join(gains)}.",
+            f"Measured at commit {made.commit if made else 'none'}.",
         ]
     )

@@ -17,7 +17,7 @@ PACKAGES = ("tlsearch", "torch", "onnxruntime", "optuna", "keras", "keras-tuner"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What figures must share to stand in one table.
+    """What figures must share to be counted together.
 
     Args:
         commit: The last one that touched what runs, with a digest of what is changed since; empty outside a repository.

@@ -8,6 +8,7 @@ import pytest
 from near_world import cropped, drawn_scene, mirrored, recompressed, resized
 from PIL import Image
 
+from tlsearch.data.linking import COMPARED_PX
 from tlsearch.data.near import NearPair, near_pairs
 from tlsearch.data.pixels import PixelStore
 
@@ -20,13 +21,18 @@ def scenes() -> list[Image.Image]:
     return [drawn_scene(number) for number in range(SCENES)]
 
 
-def found(folder: Path, pictures: list[Image.Image], candidates: np.ndarray = NOTHING_ELSE) -> list[NearPair]:
+def found(
+    folder: Path,
+    pictures: list[Image.Image],
+    candidates: np.ndarray = NOTHING_ELSE,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[NearPair]:
     folder.mkdir(exist_ok=True)
     files = [folder / f"{index:03d}.png" for index in range(len(pictures))]
     for file, picture in zip(files, pictures, strict=True):
         picture.save(file)
-    store = PixelStore.build(files, 256, folder / "pixels")
-    return near_pairs(store, range(len(files)), candidates)
+    store = PixelStore.build(files, COMPARED_PX, folder / "pixels")
+    return near_pairs(store, range(len(files)), candidates, progress)
 
 
 COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -69,7 +75,22 @@ def test_a_copy_that_no_hash_finds_is_confirmed_where_a_network_proposes_it(
     assert found(tmp_path / "by hash", [*scenes, uneven]) == []
     proposed = np.array([[0, SCENES], [1, SCENES]])
     (pair,) = found(tmp_path / "proposed", [*scenes, uneven], proposed)
-    assert (pair.one, pair.other) == (0, SCENES)
+    assert (pair.one, pair.other, pair.mirrored) == (0, SCENES, False)
+    (pair,) = found(tmp_path / "mirrored", [*scenes, mirrored(uneven)], proposed)
+    assert (pair.one, pair.other, pair.mirrored) == (0, SCENES, True)
+
+
+def test_what_a_hash_proposes_is_looked_at_one_way_round_and_what_a_network_proposes_both(
+    tmp_path: Path, scenes: list[Image.Image]
+) -> None:
+    def looks(folder: str, candidates: np.ndarray) -> int:
+        totals: set[int] = set()
+        found(tmp_path / folder, [*scenes[:2], mirrored(scenes[0])], candidates, lambda _, total: totals.add(total))
+        (total,) = totals
+        return total
+
+    assert looks("hash", NOTHING_ELSE) == 1
+    assert looks("network", np.array([[0, 1]])) == 3
 
 
 def test_black_pictures_are_no_copies_of_one_another(tmp_path: Path, scenes: list[Image.Image]) -> None:

@@ -79,6 +79,8 @@ def test_another_side_that_will_be_wanted_is_decoded_in_the_same_pass(files: lis
     assert beside is not None
     assert beside.digest == larger.digest
     assert small.at(40) is None
+    (beside.folder / "index.json").write_text("damaged")
+    assert small.at(48) is None
     for store, px in ((small, 32), (larger, 48)):
         alone = PixelStore.build(files, px, tmp_path / f"alone at {px}")
         assert (store.digest, bytes(store.flat)) == (alone.digest, bytes(alone.flat))

@@ -28,6 +28,7 @@ def test_reading_and_decoding_are_told_picture_by_picture_and_decoding_once(
     assert world.watch.states[0].phase == "data"
     assert activities(world.watch.states, "reading pictures") == each
     assert activities(world.watch.states, "decoding pictures") == each
+    assert activities(world.watch.states, "preparing pictures to compare them") == [], "they were decoded with the rest"
     world.run("study.budget.trials=2")
     assert activities(world.watch.states, "reading pictures") == each
     assert activities(world.watch.states, "decoding pictures") == []

@@ -82,7 +82,7 @@ def near_pairs(
         indices: Which of them; each must be readable.
         candidates: Pairs to look at beside those of similar hashes, as they are and mirrored: positions in `indices`,
             `(pairs, 2)`.
-        progress: Told how many pairs were looked at, of how many.
+        progress: Told how many pairs were looked at, of how many; one that is looked at both ways round counts twice.
 
     Returns:
         Ascending; indices into the store.
@@ -92,7 +92,8 @@ def near_pairs(
     plain, turned = perceptual_hashes(squares)
     # what a hash proposes is looked at the way round in which it is near, and no other: half of the work
     ways = [
-        (sorted_pairs(np.concatenate([pairs_by_hash(plain, to), candidates])), to is turned) for to in (plain, turned)
+        (sorted_pairs(np.concatenate([pairs_by_hash(plain, hashes), candidates])), mirrored)
+        for hashes, mirrored in ((plain, False), (turned, True))
     ]
     batches = [
         (pairs[start : start + BATCH], mirrored) for pairs, mirrored in ways for start in range(0, len(pairs), BATCH)

@@ -10,7 +10,7 @@ from tlsearch.devices import cpu_threads
 
 NEAR_BITS = 8  # of 64: of 24 753 pairs of unrelated photographs none is so near, and copies are
 BORDER = 0.02  # of the side: cut off all around, a quarter of the copies of plain photographs is farther than 8 bits
-NEAREST = 16  # pairs a picture: where all pictures look alike, their number must not grow with its square
+NEAREST = 16  # pairs a picture and way round: where all pictures look alike, their number must not grow with its square
 CELLS = 1 << 20  # distances in memory at a time and thread
 BLOCK = 128  # pictures that a thread transforms at a time
 TRANSFORMED_PX = 32
@@ -52,7 +52,7 @@ def pairs_by_hash(plain: Hashes, others: Hashes) -> NDArray[np.int64]:
 
     Args:
         plain: `(n, 2)`.
-        others: Of the second of a pair: the same array, or that of the pictures mirrored.
+        others: Hashes of the second picture of a pair: `plain` again, or those of the mirrored pictures.
 
     Returns:
         `(pairs, 2)`, the smaller index first, ascending; the nearest 16 of a picture that has more.

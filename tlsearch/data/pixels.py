@@ -169,7 +169,9 @@ class PixelStore:
         )
 
     def at(self, shorter_px: int) -> "PixelStore | None":
-        """The same pictures as `build` has kept them at another side; None where it has not, or they are damaged."""
+        """The same pictures as they are kept at another side, for a store that `build` gave: None where they are not
+        kept, or are damaged.
+        """
         try:
             return PixelStore.open(self.folder.with_name(_key(self.content, shorter_px)))
         except DataError:

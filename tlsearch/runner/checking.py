@@ -7,7 +7,8 @@ from tlsearch.host import PluginHost
 from tlsearch.records import Json, TrialState
 from tlsearch.report.data_check import would_more_help
 from tlsearch.report.text import join, number
-from tlsearch.runner.dispatch import Dispatcher, job_id
+from tlsearch.runner.dispatch import Dispatcher
+from tlsearch.runner.jobs import job_id
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.setup import Setup
 from tlsearch.store.store import Store

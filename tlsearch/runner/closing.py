@@ -9,11 +9,12 @@ from tlsearch.final_files import is_sound
 from tlsearch.records import FailureReason, TrialKind, TrialRecord, TrialState
 from tlsearch.runner.choosing import top_trials
 from tlsearch.runner.confirming import CONFIRMING_REPEAT, confirmed, to_confirm
-from tlsearch.runner.dispatch import Dispatcher, job_id
+from tlsearch.runner.dispatch import Dispatcher
 from tlsearch.runner.floors import Keeping
+from tlsearch.runner.jobs import job_id
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.setup import Setup
-from tlsearch.search.importance import parameter_importance
+from tlsearch.search import importance
 from tlsearch.store.store import Store
 from tlsearch.training.recipe import Recipe
 from tlsearch.work import Job, JobKind, Row, RowResult
@@ -81,8 +82,6 @@ class Closing:
     def fit_final(self, record: TrialRecord, temperature: float) -> Path:
         """Fit the chosen configuration on all development images; a sound earlier fit of it is kept.
 
-        Meanwhile it is computed which parameters mattered, for reports to read.
-
         Args:
             record: The chosen trial.
             temperature: To divide the final model's logits by; with another one it is another model.
@@ -92,13 +91,12 @@ class Closing:
         for event in reversed(self._store.events(self._study, ["final_fitted"])):
             found = (event.data["recipe"], event.data.get("temperature", 1.0))
             if found == wanted and is_sound(Path(event.data["folder"])):
-                self._keep_importance()
                 return Path(event.data["folder"])
         row = Row(trial=record.number, attempt=1, recipe=recipe, seed_key=record.number)
         options = {"temperature": temperature}
         result = self._dispatcher.run(
             Job(id=job_id("final", record.number), kind=JobKind.FINAL, rows=(row,), options=options),
-            meanwhile=self._keep_importance,  # which loads scikit-learn, for two seconds
+            meanwhile=importance.load,
         )
         if result.state is not TrialState.COMPLETED:
             raise TlsearchError(f"the final model could not be fitted: {result.detail}")
@@ -121,8 +119,9 @@ class Closing:
             raise TlsearchError(f"the final model could not be scored on fresh pictures: {result.detail}")
         self._journal.event("truth_scored", trial=record.number, folder=str(folder), **result.extras)
 
-    def _keep_importance(self) -> None:
-        shares = parameter_importance(self._setup.space, self._store.trials(self._study))
+    def keep_importance(self) -> None:
+        """Compute which parameters mattered, for reports to read."""
+        shares = importance.parameter_importance(self._setup.space, self._store.trials(self._study))
         self._store.put_file(self._study, "importance", json.dumps(shares).encode())
 
 

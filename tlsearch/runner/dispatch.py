@@ -1,15 +1,15 @@
 """Dispatch: trials become attempts, attempts become results, each exactly once; deaths and kills are put right here."""
 
-import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from tlsearch.execution.executor import Executor
-from tlsearch.records import EpochRecord, FailureReason, TrialKind, TrialRecord, TrialState
+from tlsearch.records import EpochRecord, FailureReason, TrialKind, TrialRecord
 from tlsearch.runner.breaker import Breaker
+from tlsearch.runner.jobs import NO_RESULT, POLL_S, WORKER_DEATHS, job_id, lost_result, until_told
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.ledger import BLAMELESS, Ledger
 from tlsearch.runner.leftover import Leftover, how_it_ended, leftovers
@@ -18,12 +18,8 @@ from tlsearch.store.store import Store
 from tlsearch.training.recipe import Recipe
 from tlsearch.work import Job, JobEnded, JobKind, Progress, Row, RowResult
 
-POLL_S = 0.2
-WORKER_DEATHS = 3  # with a trial or another job alone in flight, before it counts as that one's fault
 COORDINATOR_DEATHS = 5
 AT_FAULT = tuple(reason for reason in FailureReason if reason not in BLAMELESS)
-DEATHS = (FailureReason.KILLED, FailureReason.CRASHED, FailureReason.EXITED)
-NO_RESULT = "the worker ended the job without a result"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,11 +162,12 @@ class Dispatcher:
 
         Args:
             job: The job.
-            meanwhile: What this process can do while a worker works; done again where the worker dies.
+            meanwhile: What this process does while a worker works; done again where the worker dies.
         """
 
         def once(job: Job) -> RowResult:
             self._submit(job)
+            self._watcher.tick()  # of the job that is in work now: the next one waits for what comes first
             meanwhile()
             return self._result_of(job)
 
@@ -279,30 +276,3 @@ class Dispatcher:
         self._breaker.count(record)
         self._watcher.trial(record)
         self._breaker.break_if_hopeless()
-
-
-def until_told(job: Job, run: Callable[[Job], RowResult]) -> RowResult:
-    """Run a job that is no trial's until a worker lives to tell of it.
-
-    A worker that dies gives the job another chance; where that was the last one, the result is a failed one.
-
-    Args:
-        job: Gets an id of its own at each try.
-        run: Runs it once, and waits for its one result: `lost_result` where its worker died.
-    """
-    for attempt in range(1, WORKER_DEATHS + 1):
-        result = run(replace(job, id=f"{job.id}-{attempt}"))
-        if result.reason not in DEATHS:
-            break
-    return result
-
-
-def lost_result(job: Job, ended: JobEnded) -> RowResult:
-    """The result of a job that is no trial's and ended without one."""
-    reason, detail = ended.reason or FailureReason.EXCEPTION, ended.detail or NO_RESULT
-    return RowResult.of(job, job.rows[0], TrialState.FAILED, reason=reason, detail=detail)
-
-
-def job_id(what: str, of: int | str) -> str:
-    """A job's id, unique in the study's life: it names the file of its result lines."""
-    return f"{what}-{of}-{uuid.uuid4().hex[:8]}"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from tlsearch.execution.executor import Executor
-from tlsearch.runner.dispatch import POLL_S, lost_result, until_told
+from tlsearch.runner.jobs import POLL_S, lost_result, until_told
 from tlsearch.work import Job, JobEnded, Progress, RowResult, WorkerContext
 
 

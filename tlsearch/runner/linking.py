@@ -17,8 +17,8 @@ from tlsearch.execution.executor import Executor
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.records import TrialState
-from tlsearch.runner.dispatch import job_id
 from tlsearch.runner.errand import run_errand
+from tlsearch.runner.jobs import job_id
 from tlsearch.training.recipe import LINEAR, Recipe
 from tlsearch.weights import resolve_weights
 from tlsearch.work import BackboneChoice, Job, JobKind, Progress, Row, WorkerContext
@@ -30,8 +30,8 @@ WITHOUT_NETWORK = (
     f"Copies of pictures were looked for without the network {REFERENCE}, which cannot be had here: some that are "
     "cropped unevenly may have been missed."
 )
-# Small, so that what cropping and compression change is hardly seen: it leads to as many copies as 128 px does, also
-# where they are cropped unevenly (159 of 240, and 160: benchmarks/duplicates.py), in a quarter of the time.
+# Small, so that what cropping and compression change is hardly seen: it leads to as many copies as 128 px, also where
+# they are cropped unevenly (docs/design.md, section 8), in a quarter of the time.
 REFERENCE_PX = 64
 
 
@@ -80,7 +80,7 @@ class LinkFinder:
         network = self._network()
         ordered = sorted(indices, key=lambda index: store.hashes[index])
         hashes = [store.hashes[index] for index in ordered]
-        identity = [RULE_VERSION, network.digest if network else "", hashes]
+        identity = [RULE_VERSION, COMPARED_PX, REFERENCE_PX, network.digest if network else "", hashes]
         digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         file = self._cache / "links" / f"{digest[:32]}.json"
         found = _read(file)
@@ -115,7 +115,10 @@ class LinkFinder:
         self, store: PixelStore, files: Sequence[Path], indices: Sequence[int], network: BackboneChoice | None
     ) -> list[Link]:
         if store.shorter_px != COMPARED_PX:
-            store = store.at(COMPARED_PX) or PixelStore.build(files, COMPARED_PX, store.folder.parent, self._preparing)
+            beside = store.at(COMPARED_PX)
+            if beside is None:
+                beside = PixelStore.build(files, COMPARED_PX, store.folder.parent, self._preparing)
+            store = beside
         recipe = Recipe(backbone=REFERENCE, head=LINEAR, phases=())
         job = Job(id=job_id("alike", "pictures"), kind=JobKind.ALIKE, rows=(Row(trial=-1, attempt=1, recipe=recipe),))
         context = self._context(store, indices, network)

@@ -3,7 +3,8 @@
 from tlsearch.errors import TlsearchError
 from tlsearch.host import PluginHost
 from tlsearch.records import TrialState
-from tlsearch.runner.dispatch import Dispatcher, job_id
+from tlsearch.runner.dispatch import Dispatcher
+from tlsearch.runner.jobs import job_id
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.live import Live
 from tlsearch.runner.setup import Setup

@@ -14,7 +14,8 @@ from tlsearch.report.alike import shown_files
 from tlsearch.report.cells import cell_pictures, shown_cells, worst_mistakes
 from tlsearch.report.text import plural
 from tlsearch.runner.budget import refit_seconds
-from tlsearch.runner.dispatch import Dispatcher, job_id
+from tlsearch.runner.dispatch import Dispatcher
+from tlsearch.runner.jobs import job_id
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.setup import Setup
 from tlsearch.runner.thumbnails import MEDIA, as_text, heated, thumbnails

@@ -231,6 +231,7 @@ class _Run:
         if self._setup.dataset.fresh is not None:
             with self._phase("truth"):
                 self._closing.score_truth(choice.record, folder)
+        self._closing.keep_importance()
         with self._phase("pictures"):
             self._showing.keep(choice.record)
         self._journal.event("chosen", **choice.data)

@@ -1,5 +1,6 @@
 """Importance: which parameters decided whether a trial was among the best (PED-ANOVA)."""
 
+import importlib
 import math
 from collections.abc import Iterable, Sequence
 
@@ -14,6 +15,11 @@ LEAST_TRIALS = 20  # below, shares are mostly noise
 LEAST_IN_BRANCH = 10
 TOP_SHARE = 0.1  # Watanabe et al. 2023, arXiv:2304.10255: what decides the way into the best tenth
 TOP_TRIALS = 5  # Optuna's documentation: fewer among the best make the shares unstable
+
+
+def load() -> None:
+    """Load what `parameter_importance` needs: it takes two seconds, most of them scikit-learn's."""
+    importlib.import_module("optuna.importance")
 
 
 def parameter_importance(space: SearchSpace, history: Sequence[TrialRecord]) -> dict[str, Json]:
@@ -81,7 +87,7 @@ def _branches(space: SearchSpace, counted: Sequence[TrialRecord]) -> dict[str, J
 
 def _shares(space: SearchSpace, records: Sequence[TrialRecord], names: Iterable[str]) -> dict[str, float]:
     """Shares that sum to 1, largest first."""
-    # loads scikit-learn, which takes seconds: only where a run ends
+    # takes seconds where `load` was not called
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
     with quiet():

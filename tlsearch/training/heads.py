@@ -117,7 +117,8 @@ def _rows_that_pay(head: nn.Sequential, recipe: Recipe, material: Material, fold
         return 0
     if material.device.type != "cpu":
         return STACKED_AT_MOST // weights
-    # with a hidden layer a step is arithmetic and memory traffic, of which nothing is shared
+    # with a hidden layer a step is arithmetic and memory traffic, of which rows share nothing: one at a time, whose
+    # folds go together, and whose gradients are cheaper than autograd's
     return max(1, IN_CACHE // weights) if _is_linear(head) else 1
 
 

@@ -71,7 +71,7 @@ class _OneRow:
             if own
         ]
         self._order = sorted(range(len(parameters)), key=lambda index: parameters[index].ndim != DECAYED_NDIM)
-        one_fold = parameters[0].shape[0] == 1
+        one_fold = parameters[0].shape[0] == 1  # then its norm is that of all there is, which the rule's own step takes
         self._clip_norm = None if one_fold else clip_norm
         self._stepper = Stepper(optimizer, groups, clip_norm if one_fold else None)
 

@@ -181,7 +181,7 @@ class _Stack:
             flat = batch.rows.reshape(-1)
             x = self._inputs.gather(flat, views[flat], labels.device).view(*batch.rows.shape, -1)  # (F, n, D)
             logits, kept = self._head.logits(x, batch.present)
-            losses, gradient = self._objective.totals(logits, labels[batch.rows], batch.present)  # (F, R)
+            losses, gradient = self._objective.totals(logits, labels[batch.rows], batch.present)
             total += losses
             stepper.step(self._head.gradients(kept, gradient.div_(batch.counts)), scales)
         self._tell(total.T.tolist(), number, (time.monotonic() - began) / total.numel())

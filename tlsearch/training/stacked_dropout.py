@@ -23,13 +23,16 @@ class StackedDropout:
         self._streams = [torch.Generator(device).manual_seed(seed) for _ in range(folds)]
         self._together = True  # else each stream is where its own draws have brought it
 
-    def __call__(self, p: float, x: torch.Tensor, lengths: Sequence[int] | None) -> torch.Tensor | None:
+    def factors(self, p: float, x: torch.Tensor, lengths: Sequence[int] | None) -> torch.Tensor | None:
         """What values are multiplied by, so that a share `p` becomes 0 and the rest is scaled up; None where p is 0.
 
         Args:
             p: 0 to below 1.
             x: `(F, R, n, D)`, or `(F, 1, n, D)` where the rows share it.
             lengths: How many of the n are pictures, for each fold; None where all are.
+
+        Returns:
+            `(n, D)`, or `(F, 1, n, D)` where folds draw apart.
         """
         if p == 0:
             return None

@@ -11,10 +11,7 @@ import torch
 from torch import nn
 
 from tlsearch.training.stacked_dropout import StackedDropout
-from tlsearch.training.stacked_layers import Gradients, Layer, layers_of
-
-PLAIN = (nn.ReLU, nn.GELU)  # neither weights nor memory: on every number alone
-OWN_WEIGHTS = frozenset({"weight", "bias"})  # a layer with others computes something else with them
+from tlsearch.training.stacked_layers import Gradients, Layer, is_known, layers_of
 
 Kept = list[list[Any]]  # for each part and layer, what its derivative needs
 
@@ -28,19 +25,7 @@ def can_be_stacked(head: nn.Module, batch_size: int) -> bool:
     """
     if type(head) is not nn.Sequential or head._forward_hooks or head._forward_pre_hooks:
         return False
-    return all(_is_known(layer, batch_size) for layer in head)
-
-
-def _is_known(layer: nn.Module, batch_size: int) -> bool:
-    if layer._forward_hooks or layer._forward_pre_hooks:
-        return False
-    if not OWN_WEIGHTS.issuperset(name for name, _ in layer.named_parameters()):
-        return False
-    if type(layer) is nn.BatchNorm1d:
-        return layer.track_running_stats and layer.momentum is not None and batch_size > 1
-    if type(layer) is nn.Dropout:
-        return layer.p < 1
-    return type(layer) is nn.Linear or type(layer) in PLAIN
+    return all(is_known(layer, batch_size) for layer in head)
 
 
 def structure(head: nn.Sequential) -> Hashable:
@@ -78,7 +63,7 @@ class _Part:
         for layer in self.layers:
             x, needed = layer.forward(own, x, present)
             kept.append(needed)
-        return x.expand(-1, self.rows, -1, -1), kept
+        return x, kept
 
     def gradients(self, own: Sequence[torch.Tensor], kept: Sequence[Any], gradient: torch.Tensor) -> Gradients:
         """By the place of a parameter, its gradient, given that of the logits."""

@@ -13,6 +13,9 @@ from torch import nn
 
 from tlsearch.training.stacked_dropout import StackedDropout
 
+PLAIN = (nn.ReLU, nn.GELU)  # neither weights nor memory: on every number alone
+OWN_WEIGHTS = frozenset({"weight", "bias"})  # a layer with others computes something else with them
+
 Gradients = dict[int, torch.Tensor]  # by the place of a parameter among a head's own
 
 
@@ -44,6 +47,24 @@ class Layer(Protocol):
         """
 
 
+def is_known(layer: nn.Module, batch_size: int) -> bool:
+    """Whether `layers_of` can do what a layer does: that of its class, and no more.
+
+    Args:
+        layer: Of a head.
+        batch_size: Of one picture there is no variance, which BatchNorm refuses in its own words.
+    """
+    if layer._forward_hooks or layer._forward_pre_hooks:
+        return False
+    if not OWN_WEIGHTS.issuperset(name for name, _ in layer.named_parameters()):
+        return False
+    if type(layer) is nn.BatchNorm1d:
+        return layer.track_running_stats and layer.momentum is not None and batch_size > 1
+    if type(layer) is nn.Dropout:
+        return layer.p < 1
+    return type(layer) is nn.Linear or type(layer) in PLAIN
+
+
 def layers_of(head: nn.Sequential, drop: StackedDropout) -> list[Layer]:
     """What a head's layers do, each with the places of its own among a head's parameters and buffers."""
     places = {id(tensor): place for place, tensor in enumerate([*head.parameters(), *head.buffers()])}
@@ -61,6 +82,7 @@ def _layer(layer: nn.Module, places: Mapping[int, int], drop: StackedDropout) ->
         return _Linear(weight, bias)
     if isinstance(layer, nn.BatchNorm1d):
         return _BatchNorm(layer, weight, bias, tuple(places[id(buffer)] for buffer in layer.buffers()))
+    assert type(layer) in PLAIN, "another layer cannot be stacked"
     return _Plain(layer)
 
 
@@ -71,8 +93,10 @@ def _add(found: Gradients, place: int, gradient: torch.Tensor) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Linear:
-    """Weights on the left of a product, so that their gradient is one of the outputs' with the values as they lie: on
-    the right they would be multiplied transposed, which takes six times as long where there are few classes.
+    """A linear layer: one product for all rows while they share their values, and one for each behind that.
+
+    The weights are on its left, so that their gradient is a product of the outputs' with the values as they lie: on
+    the right these would be multiplied transposed, which takes six times as long where there are few classes.
     """
 
     weight: int
@@ -104,16 +128,17 @@ class _Linear:
     ) -> torch.Tensor | None:
         weight = own[self.weight]
         folds, rows, outputs, inputs = weight.shape
-        across = gradient.transpose(2, 3).reshape(len(kept), -1, kept.shape[1])  # (F, RO, n) or (FR, O, n)
+        across = gradient.transpose(2, 3).reshape(
+            len(kept), -1, kept.shape[1]
+        )  # (F, RO, n) where shared, else (FR, O, n)
         _add(found, self.weight, torch.bmm(across, kept).view(weight.shape))
         if self.bias is not None:
             _add(found, self.bias, across.sum(dim=2).view(folds, rows, outputs))
         if not onwards:
             return None
-        each = across.view(folds * rows, outputs, -1)
-        back = torch.bmm(weight.flatten(0, 1).transpose(1, 2), each)  # (FR, I, n)
-        found_back = back.view(folds, rows, inputs, -1).transpose(2, 3)
-        return found_back if len(kept) == folds * rows else found_back.sum(dim=1, keepdim=True)
+        assert len(kept) == folds * rows, "behind a layer that learns each row has values of its own"
+        back = torch.bmm(weight.flatten(0, 1).transpose(1, 2), across)  # (FR, I, n)
+        return back.view(folds, rows, inputs, -1).transpose(2, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +163,7 @@ class _Dropout:
     def forward(
         self, _: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        kept = self.drop(self.p, x, None if present is None else [int(n) for n in present.sum(dim=1).tolist()])
+        kept = self.drop.factors(self.p, x, None if present is None else [int(n) for n in present.sum(dim=1).tolist()])
         return (x, None) if kept is None else (x * kept, kept)
 
     def backward(
@@ -150,7 +175,9 @@ class _Dropout:
         *,
         onwards: bool,
     ) -> torch.Tensor | None:
-        return gradient if kept is None or not onwards else gradient * kept
+        if not onwards:
+            return None
+        return gradient if kept is None else gradient * kept
 
 
 class _ByAutograd:

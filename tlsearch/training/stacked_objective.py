@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 
 from tlsearch.training.imbalance import Objective
 
@@ -53,10 +52,12 @@ class StackedObjective:
             logits = logits + self.offset
         log_probs = torch.log_softmax(logits, dim=3)
         classes = logits.shape[3]
-        wanted = F.one_hot(labels, classes).to(logits.dtype)[:, None]  # (F, 1, n, C)
+        at = labels[:, None, :, None]  # (F, 1, n, 1)
+        wanted = torch.zeros_like(log_probs[:, :1]).scatter_(3, at, 1.0)  # (F, 1, n, C)
+        each = -log_probs.gather(3, at.expand(-1, log_probs.shape[1], -1, -1))[..., 0]  # (F, R, n)
         if self.label_smoothing is not None:
+            each = torch.lerp(each, -log_probs.mean(dim=3), self.label_smoothing)
             wanted = torch.lerp(wanted, torch.full_like(wanted, 1 / classes), self.label_smoothing[:, :, None])
-        each = -(log_probs * wanted).sum(dim=3)  # (F, R, n)
         gradient = log_probs.exp_() - wanted
         if self.weights is not None or present is not None:
             counted = self._counted(labels, present)
