@@ -80,7 +80,7 @@ TOO_FEW_TO_RACE = 6  # trials: each is trained to its end
 ROWS = (
     Row(
         name="heads_elpv",
-        title="heads, some with hidden layers, photographs",
+        title="linear and mlp heads, photographs",
         data="elpv",
         trials=50,
         contenders={
@@ -92,7 +92,7 @@ ROWS = (
     ),
     Row(
         name="heads_celebs",
-        title="heads, some with hidden layers, drawings",
+        title="linear and mlp heads, drawings",
         data="celebs",
         trials=50,
         contenders={

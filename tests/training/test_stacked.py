@@ -97,7 +97,9 @@ class Told:
         self.losses[fold.fold].append(loss)
 
 
-def together(build: Build, plan: Recipe, stuff: Material, folds: Sequence[Fold]) -> tuple[list[np.ndarray], Told]:
+def together(
+    build: Build, plan: Recipe, stuff: Material, folds: Sequence[Fold] = FOLD_LIST
+) -> tuple[list[np.ndarray], Told]:
     told = Told()
     row = HeadRow(recipe=plan, head=seeded(build), dropout_seed=DROPOUT_SEED, on_epoch=told)
     (outcome,) = fit_heads([row], stuff, folds)

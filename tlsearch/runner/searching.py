@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from tlsearch.records import TrialRecord
 from tlsearch.runner.budget import trials_in_time
 from tlsearch.runner.confirming import confirmed
-from tlsearch.runner.dispatch import POLL_S, Dispatcher
+from tlsearch.runner.dispatch import Dispatcher
 from tlsearch.runner.floors import Keeping
+from tlsearch.runner.jobs import POLL_S
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.proposals import as_record, first_job
 from tlsearch.runner.setup import Setup
