@@ -6,7 +6,7 @@ from search_world import config, space_of
 
 from tlsearch.records import TrialKind, TrialRecord, TrialState
 from tlsearch.search import SearchSpace
-from tlsearch.search.importance import parameter_importance
+from tlsearch.search.importance import load, parameter_importance
 from tlsearch.search.sampler import Asker
 
 
@@ -87,3 +87,14 @@ def test_equal_scores_tell_nothing() -> None:
     equal = [replace(record, score=0.9) for record in history_of(space, 30)]
 
     assert "one score" in parameter_importance(space, equal)["withheld"]
+
+
+def test_nothing_is_loaded_for_shares_that_are_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr("tlsearch.search.importance.importlib.import_module", loaded.append)
+    space = space_of(config())
+    history = history_of(space, 40)
+    load(space, history[:19])
+    assert loaded == []
+    load(space, history)
+    assert loaded == ["optuna.importance"]

@@ -17,9 +17,10 @@ TOP_SHARE = 0.1  # Watanabe et al. 2023, arXiv:2304.10255: what decides the way 
 TOP_TRIALS = 5  # Optuna's documentation: fewer among the best make the shares unstable
 
 
-def load() -> None:
-    """Load what `parameter_importance` needs: it takes two seconds, most of them scikit-learn's."""
-    importlib.import_module("optuna.importance")
+def load(space: SearchSpace, history: Sequence[TrialRecord]) -> None:
+    """Load what `parameter_importance` needs for these trials: two seconds, most of them scikit-learn's, or nothing."""
+    if _withheld([record for record in history if _counts(space, record)]) is None:
+        importlib.import_module("optuna.importance")
 
 
 def parameter_importance(space: SearchSpace, history: Sequence[TrialRecord]) -> dict[str, Json]:

@@ -4,8 +4,9 @@ The derivatives are written by hand where that pays: a step of a small head is m
 of that was autograd's. The others are torch's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -81,9 +82,11 @@ def _layer(layer: nn.Module, places: Mapping[int, int], drop: StackedDropout) ->
         assert weight is not None, "a linear layer has weights"
         return _Linear(weight, bias)
     if isinstance(layer, nn.BatchNorm1d):
-        return _BatchNorm(layer, weight, bias, tuple(places[id(buffer)] for buffer in layer.buffers()))
+        statistics = [places[id(buffer)] for buffer in layer.buffers()]
+        uses = [place for place in (weight, bias) if place is not None]
+        return _ByAutograd(partial(_batch_norm, layer, weight, bias, statistics), uses)
     assert type(layer) in PLAIN, "another layer cannot be stacked"
-    return _Plain(layer)
+    return _ByAutograd(lambda _, x, __: layer(x))
 
 
 def _add(found: Gradients, place: int, gradient: torch.Tensor) -> None:
@@ -128,9 +131,8 @@ class _Linear:
     ) -> torch.Tensor | None:
         weight = own[self.weight]
         folds, rows, outputs, inputs = weight.shape
-        across = gradient.transpose(2, 3).reshape(
-            len(kept), -1, kept.shape[1]
-        )  # (F, RO, n) where shared, else (FR, O, n)
+        # (F, RO, n) where the rows shared their values, else (FR, O, n)
+        across = gradient.transpose(2, 3).reshape(len(kept), -1, kept.shape[1])
         _add(found, self.weight, torch.bmm(across, kept).view(weight.shape))
         if self.bias is not None:
             _add(found, self.bias, across.sum(dim=2).view(folds, rows, outputs))
@@ -180,10 +182,17 @@ class _Dropout:
         return gradient if kept is None else gradient * kept
 
 
+@dataclass(frozen=True, slots=True)
 class _ByAutograd:
-    """A layer whose derivative is torch's."""
+    """A layer whose derivative is torch's.
 
-    uses: tuple[int, ...] = ()  # places of parameters
+    Args:
+        compute: What it makes of all heads' parameters and buffers, its values, and which of them are pictures.
+        uses: The places of its parameters.
+    """
+
+    compute: Callable[[Sequence[torch.Tensor], torch.Tensor, torch.Tensor | None], torch.Tensor]
+    uses: Sequence[int] = ()
 
     def forward(
         self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None
@@ -191,7 +200,7 @@ class _ByAutograd:
         x = x.detach().requires_grad_()
         used = {place: own[place].detach().requires_grad_() for place in self.uses}
         with torch.enable_grad():
-            out = self._computed([used.get(place, tensor) for place, tensor in enumerate(own)], x, present)
+            out = self.compute([used.get(place, tensor) for place, tensor in enumerate(own)], x, present)
         return out.detach(), (out, x, used)
 
     def backward(
@@ -203,39 +212,28 @@ class _ByAutograd:
             _add(found, place, one)
         return of_x if onwards else None
 
-    def _computed(self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
-        raise NotImplementedError
 
-
-class _Plain(_ByAutograd):
-    """A layer without weights or memory."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        self._layer = layer
-
-    def _computed(self, _: Sequence[torch.Tensor], x: torch.Tensor, __: torch.Tensor | None) -> torch.Tensor:
-        out: torch.Tensor = self._layer(x)
-        return out
-
-
-class _BatchNorm(_ByAutograd):
-    def __init__(self, layer: nn.BatchNorm1d, weight: int | None, bias: int | None, statistics: Sequence[int]) -> None:
-        self.uses = tuple(place for place in (weight, bias) if place is not None)
-        self._layer, self._weight, self._bias, self._statistics = layer, weight, bias, statistics
-
-    def _computed(self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
-        """Normalise by the mean and variance of each row's own values of each fold's pictures, and remember them."""
-        pictures = torch.ones_like(x[:, :1, :, :1]) if present is None else present[:, None, :, None]  # (F, 1, n, 1)
-        count = pictures.sum(dim=2, keepdim=True)
-        mean = (x * pictures).sum(dim=2, keepdim=True) / count  # (F, R, 1, D)
-        centred = x - mean
-        variance = (centred.square() * pictures).sum(dim=2, keepdim=True) / count
-        with torch.no_grad():
-            assert self._layer.momentum is not None, "another BatchNorm cannot be stacked"
-            running_mean, running_variance, batches = (own[place] for place in self._statistics)
-            running_mean.lerp_(mean[:, :, 0], self._layer.momentum)
-            running_variance.lerp_((variance * count / (count - 1))[:, :, 0], self._layer.momentum)
-            batches += 1
-        scaled = centred * torch.rsqrt(variance + self._layer.eps)
-        scaled = scaled if self._weight is None else scaled * own[self._weight][:, :, None]
-        return scaled if self._bias is None else scaled + own[self._bias][:, :, None]
+def _batch_norm(
+    layer: nn.BatchNorm1d,
+    weight_at: int | None,
+    bias_at: int | None,
+    statistics_at: Sequence[int],
+    own: Sequence[torch.Tensor],
+    x: torch.Tensor,
+    present: torch.Tensor | None,
+) -> torch.Tensor:
+    """Normalise by the mean and variance of each row's own values of each fold's pictures, and remember them."""
+    pictures = torch.ones_like(x[:, :1, :, :1]) if present is None else present[:, None, :, None]  # (F, 1, n, 1)
+    count = pictures.sum(dim=2, keepdim=True)
+    mean = (x * pictures).sum(dim=2, keepdim=True) / count  # (F, R, 1, D)
+    centred = x - mean
+    variance = (centred.square() * pictures).sum(dim=2, keepdim=True) / count
+    with torch.no_grad():
+        assert layer.momentum is not None, "another BatchNorm cannot be stacked"
+        running_mean, running_variance, batches = (own[place] for place in statistics_at)
+        running_mean.lerp_(mean[:, :, 0], layer.momentum)
+        running_variance.lerp_((variance * count / (count - 1))[:, :, 0], layer.momentum)
+        batches += 1
+    scaled = centred * torch.rsqrt(variance + layer.eps)
+    scaled = scaled if weight_at is None else scaled * own[weight_at][:, :, None]
+    return scaled if bias_at is None else scaled + own[bias_at][:, :, None]
