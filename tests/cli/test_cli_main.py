@@ -22,7 +22,7 @@ def tlsearch_datasets():
 
 
 def tlsearch(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from tlsearch.cli import main; sys.exit(main())"
+    code = "from tlsearch.cli import program; program()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         capture_output=True,
@@ -135,3 +135,16 @@ def test_a_reader_that_leaves_is_no_fault(command: list[str], tmp_path: Path) ->
     assert process.stderr.read() == ""
     process.stderr.close()
     assert process.wait(60) == 0
+
+
+def test_the_process_ends_at_once_but_not_before_what_was_registered_for_its_end() -> None:
+    code = (
+        "import atexit, sys, threading\n"
+        "atexit.register(print, 'registered')\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"  # Python's own end would wait for it
+        "from tlsearch.cli import program\n"
+        "program()"
+    )
+    command = [sys.executable, "-c", code, "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"tlsearch {__version__}\nregistered\n")

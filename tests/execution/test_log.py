@@ -35,3 +35,24 @@ def test_of_a_crash_the_cause_is_told_and_not_the_stack(tmp_path: Path) -> None:
     log.write(b'Fatal Python error: Segmentation fault\n\nCurrent thread 0x1:\n  File "x.py", line 1 in run\n')
     assert log.last_words() == "Fatal Python error: Segmentation fault"
     log.close()
+
+
+def test_what_comes_before_there_is_a_file_is_kept_with_what_comes_after(tmp_path: Path) -> None:
+    log = CappedLog(limit=1000)
+    log.write(b"x" * 5000 + b"\n")
+    log.write(b"before\n")
+    assert log.last_words() == "before"
+    log.keep_in(tmp_path / "logs" / "w.log")
+    log.write(b"after\n")
+    log.close()
+    kept = b"".join(file.read_bytes() for file in sorted((tmp_path / "logs").iterdir(), reverse=True))
+    assert kept.endswith(b"x\nbefore\nafter\n")
+    assert len(kept) <= 2000
+
+
+def test_a_log_that_ended_before_there_was_a_file_is_kept(tmp_path: Path) -> None:
+    log = CappedLog()
+    log.write(b"last\n")
+    log.close()
+    log.keep_in(tmp_path / "w.log")
+    assert (tmp_path / "w.log").read_bytes() == b"last\n"

@@ -10,9 +10,9 @@ from fake_workbench import context, job
 from worker_helpers import becomes_true, ends, events_until_end, is_running, results
 
 from tlsearch.errors import TlsearchError
-from tlsearch.execution.executor import WarmUp
 from tlsearch.execution.local import LocalExecutor
 from tlsearch.execution.pool import WorkerPool
+from tlsearch.execution.warm_up import WarmUp
 from tlsearch.records import EpochRecord, FailureReason
 
 MakeExecutor = Callable[..., LocalExecutor]
@@ -140,3 +140,16 @@ def test_a_module_that_cannot_be_imported_is_left_to_the_job_that_needs_it(
     assert becomes_true(lambda: any(imported.iterdir()), within_s=30)
     assert is_running(told_process(make_executor(pool=pool), "j1"))
     assert "No module named 'no_such_module'" in (tmp_path / "logs" / "worker-0.log").read_text()
+
+
+def test_a_first_worker_starts_before_anything_is_known_and_its_log_is_kept_once_there_is_a_place(
+    make_executor: MakeExecutor, tmp_path: Path
+) -> None:
+    with WorkerPool() as pool:
+        pool.start_first()
+        pool.warm_up(asking(("no_such_module",)))
+        with make_executor(pool=pool) as executor:
+            assert is_running(told_process(executor, "j1"))  # so it has printed what it could not import
+            pool.keep_logs(tmp_path / "later")
+            assert is_running(told_process(executor, "j2"))
+    assert "No module named 'no_such_module'" in (tmp_path / "later" / "worker-0.log").read_text()

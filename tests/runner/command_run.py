@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MAIN = "import sys; from tlsearch.cli import main; sys.exit(main())"
+MAIN = "from tlsearch.cli import program; program()"
 STRUCK = Path(__file__).with_name("struck_command.py")
 POLL_S = 0.001
 Line = dict[str, Any]

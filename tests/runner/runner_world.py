@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tlsearch.execution.executor import WarmUp
 from tlsearch.execution.inline import InlineExecutor
+from tlsearch.execution.warm_up import WarmUp
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.progress import LiveState

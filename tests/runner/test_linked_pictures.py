@@ -10,8 +10,8 @@ from near_world import cropped, drawn_scene, mirrored, recompressed
 from runner_world import MakeWorld, World, draw_photos, write_study
 
 from tlsearch.errors import StudyChangedError
-from tlsearch.execution.executor import WarmUp
 from tlsearch.execution.inline import InlineExecutor
+from tlsearch.execution.warm_up import WarmUp
 from tlsearch.records import StudyRecord
 from tlsearch.work import WorkerContext
 

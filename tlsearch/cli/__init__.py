@@ -1,11 +1,31 @@
 """The command line: where errors become text and exit codes, once for all commands."""
 
+import atexit
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from tlsearch.errors import TlsearchError
 
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: the fault is ours
+
+
+def program() -> NoReturn:
+    """Run one command as this process, and end it at once.
+
+    Python would first take down, object by object, all that it has loaded: half a second after a search, and nothing
+    comes of it. What was registered to be done at the end is done.
+    """
+    code = main()
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        sys.exit(code)  # Python has words for a stream that takes no more
+    os._exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,7 +30,7 @@ from tlsearch.work import WorkerContext
 OUT_OF_TIME = "the search ended when its time was used up; a larger study.budget.time continues it"
 
 
-def run(study: Path, overrides: Sequence[str], store: str | None, plugins: tuple[Path, ...]) -> None:
+def run(study: Path, overrides: Sequence[str], store: str | None, plugins: tuple[Path, ...], pool: WorkerPool) -> None:
     """Run a study file's study to its end.
 
     Args:
@@ -38,6 +38,7 @@ def run(study: Path, overrides: Sequence[str], store: str | None, plugins: tuple
         overrides: KEY=VALUE in TOML's words.
         store: The store's URL, where one was named.
         plugins: Files to load as well.
+        pool: Of workers; the caller closes it.
     """
     # a plugin's observer that raises is told as a notice; without a handler its traceback would be shown as well
     logging.getLogger("tlsearch").addHandler(logging.NullHandler())
@@ -50,19 +51,19 @@ def run(study: Path, overrides: Sequence[str], store: str | None, plugins: tuple
     choose_devices(config.run.devices)  # one that is not there is refused before anything is made
     name = config.study.name
     with made_folder(folder, store=url, study=name), StudyLock(study_lock(url, name)), Store.open(url) as opened:
-        outcome = _run_live(config, host=host, store=opened, places=_places(folder, plugins))
+        outcome = _run_live(config, host=host, store=opened, places=_places(folder, plugins), pool=pool)
         _tell(outcome, opened, places_options(None if url == usual else url, plugins))
 
 
-def _run_live(config: StudyConfig, *, host: PluginHost, store: Store, places: Places) -> Outcome:
+def _run_live(config: StudyConfig, *, host: PluginHost, store: Store, places: Places, pool: WorkerPool) -> Outcome:
     logs = places.folder / "logs"
-    pool = WorkerPool(logs)
+    pool.keep_logs(logs)
 
     def workers(contexts: Sequence[WorkerContext]) -> LocalExecutor:
         return LocalExecutor(contexts, results=places.folder / "results", logs=logs, pool=pool)
 
     view = LiveView(err(), config.study.name)
-    with view, pool:
+    with view:
         return run_study(
             config,
             host=host,

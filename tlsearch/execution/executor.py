@@ -1,27 +1,9 @@
 """The contract between the coordinator and whatever runs its jobs."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
 from tlsearch.work import Job, WorkerEvent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WarmUp:
-    """What workers do before there is anything to do.
-
-    Args:
-        workers: How many.
-        threads: For computing on a CPU, each.
-        versions: Of distributions, as in a `WorkerContext`: compared before anything is imported.
-        modules: To import, one after another; what is asked for meanwhile goes before the next.
-    """
-
-    workers: int
-    threads: int
-    versions: Mapping[str, str]
-    modules: tuple[str, ...]
 
 
 class Executor(Protocol):

@@ -1,8 +1,10 @@
 """CappedLog: what a worker prints, kept up to a limit, and its last words."""
 
 import contextlib
+import threading
 from collections import deque
 from pathlib import Path
+from typing import IO
 
 from tlsearch.disk import writing
 
@@ -11,37 +13,71 @@ class CappedLog:
     """The newest part of a stream of bytes, in a file and one older generation of it.
 
     Args:
-        path: Appended to; `<path>.old` holds what came before. Bytes are kept as they are, valid UTF-8 or not.
+        path: As for `keep_in`; None holds the bytes in memory until that is called.
         limit: Bytes that each of the two files may take.
 
     Raises:
         StoreError: Where the file cannot be opened.
     """
 
-    def __init__(self, path: Path, *, limit: int = 1_000_000) -> None:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab", buffering=0)
-        self._path = path
+    def __init__(self, path: Path | None = None, *, limit: int = 1_000_000) -> None:
         self._limit = limit
+        self._lock = threading.Lock()  # who reads the stream is not who knows where it is kept
+        self._held = b""  # until there is a file
+        self._ended = False
+        self._path = Path()
+        self._file: IO[bytes] | None = None
         self._recent: deque[bytes] = deque(maxlen=40)
         self._open_line = b""
+        if path is not None:
+            self.keep_in(path)
+
+    def keep_in(self, path: Path) -> None:
+        """Keep what came and what comes in a file.
+
+        Args:
+            path: Appended to; `<path>.old` holds what came before. Bytes are kept as they are, valid UTF-8 or not.
+
+        Raises:
+            StoreError: Where the file cannot be opened.
+        """
+        with self._lock:
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = path.open("ab", buffering=0)
+            self._path = path
+            self._file = self._append(self._file, self._held)
+            self._held = b""
+            if self._ended:
+                self._file.close()
 
     def write(self, data: bytes) -> None:
         """Keep the data; may put the file aside and start another. What a full disk doesn't take is lost."""
-        if self._file.tell() + len(data) > self._limit:
-            self._file.close()
-            self._path.replace(self._path.with_name(self._path.name + ".old"))
-            self._file = self._path.open("ab", buffering=0)
-        with contextlib.suppress(OSError):  # whoever reads the worker's pipe must go on, or the worker waits for ever
-            self._file.write(data[-self._limit :])
+        with self._lock:
+            if self._file is None:
+                self._held = (self._held + data)[-self._limit :]
+            else:
+                self._file = self._append(self._file, data)
         *lines, self._open_line = (self._open_line + data[-2000:]).split(b"\n")
         self._open_line = self._open_line[-2000:]
         self._recent.extend(lines[-40:])
 
+    def _append(self, file: IO[bytes], data: bytes) -> IO[bytes]:
+        """Write to the file, or to a fresh one where it would grow too large; the one that it went to."""
+        if file.tell() + len(data) > self._limit:
+            file.close()
+            self._path.replace(self._path.with_name(self._path.name + ".old"))
+            file = self._path.open("ab", buffering=0)
+        with contextlib.suppress(OSError):  # whoever reads the worker's pipe must go on, or the worker waits for ever
+            file.write(data[-self._limit :])
+        return file
+
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; nothing is written any more."""
+        with self._lock:
+            self._ended = True
+            if self._file is not None:
+                self._file.close()
 
     def last_words(self) -> str:
         """The last line that says something, in at most 200 printable characters; "" where there is none.

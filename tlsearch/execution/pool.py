@@ -4,22 +4,42 @@ import queue
 from pathlib import Path
 
 from tlsearch.closable import Closable
-from tlsearch.execution.executor import WarmUp
+from tlsearch.devices import cpu_threads
 from tlsearch.execution.log import CappedLog
 from tlsearch.execution.process import Inbox, WorkerProcess
+from tlsearch.execution.warm_up import WORKBENCH, WarmUp
 
 
 class WorkerPool(Closable):
     """The worker processes of one command; one executor at a time uses them.
 
     Args:
-        logs: Folder of what workers print, one capped file a worker.
+        logs: As for `keep_logs`; None holds what is printed in memory until that is called.
     """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path | None = None) -> None:
         self.inbox: Inbox = queue.SimpleQueue()
         self._logs = logs
         self._idle: dict[int, WorkerProcess] = {}
+        self._held_logs: dict[int, CappedLog] = {}
+
+    def start_first(self) -> None:
+        """Start the one worker that every study needs, before anything is known of the study; returns at once.
+
+        It imports torch while this process imports what it needs itself, each two to four seconds.
+        """
+        self.warm_up(WarmUp(workers=1, threads=cpu_threads(), versions={}, modules=(WORKBENCH,)))
+
+    def keep_logs(self, folder: Path) -> None:
+        """Keep what workers print in a folder, one capped file a worker.
+
+        Raises:
+            StoreError: Where it cannot be written.
+        """
+        self._logs = folder
+        for number, log in self._held_logs.items():
+            log.keep_in(_log_file(folder, number))
+        self._held_logs.clear()
 
     def warm_up(self, wanted: WarmUp) -> None:
         """Start workers that nobody has asked for yet, and let them import; returns at once."""
@@ -55,5 +75,11 @@ class WorkerPool(Closable):
         self._idle.clear()
 
     def _spawn(self, number: int, threads: int) -> WorkerProcess:
-        log = CappedLog(self._logs / f"worker-{number}.log")
+        log = CappedLog(None if self._logs is None else _log_file(self._logs, number))
+        if self._logs is None:
+            self._held_logs[number] = log
         return WorkerProcess(threads=threads, log=log, inbox=self.inbox)
+
+
+def _log_file(folder: Path, number: int) -> Path:
+    return folder / f"worker-{number}.log"

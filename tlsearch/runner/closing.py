@@ -96,7 +96,7 @@ class Closing:
         options = {"temperature": temperature}
         result = self._dispatcher.run(
             Job(id=job_id("final", record.number), kind=JobKind.FINAL, rows=(row,), options=options),
-            meanwhile=lambda: importance.load(self._setup.space, self._store.trials(self._study)),
+            meanwhile=lambda: importance.load(self._setup.config.study.budget.trials),
         )
         if result.state is not TrialState.COMPLETED:
             raise TlsearchError(f"the final model could not be fitted: {result.detail}")

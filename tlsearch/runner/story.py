@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tlsearch.devices import choose_devices
 from tlsearch.errors import StoreError, TlsearchError
-from tlsearch.execution.executor import Executor, WarmUp
+from tlsearch.execution.executor import Executor
+from tlsearch.execution.warm_up import WarmUp
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.records import EpochRecord, TrialRecord
@@ -26,6 +27,7 @@ from tlsearch.runner.searching import Searching
 from tlsearch.runner.setup import Places, Setup, set_up
 from tlsearch.runner.showing import Showing
 from tlsearch.runner.warming import warm_up_of
+from tlsearch.search import importance
 from tlsearch.search.baselines import baselines_left_out
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig
@@ -91,7 +93,7 @@ def run_study(
         hubs=hubs,
         notice=observer.notice,
         progress=live.preparing,
-        find_links=_link_finder(host, hubs, places, devices[0], make_executor, live),
+        find_links=_link_finder(config, host, hubs, places, devices[0], make_executor, live),
     )
     live.stored(setup.record.context["metric"])
     ended = why_complete(setup, store)
@@ -111,7 +113,13 @@ def run_study(
 
 
 def _link_finder(
-    host: PluginHost, hubs: Hubs, places: Places, device: str, make_executor: MakeExecutor, live: Live
+    config: StudyConfig,
+    host: PluginHost,
+    hubs: Hubs,
+    places: Places,
+    device: str,
+    make_executor: MakeExecutor,
+    live: Live,
 ) -> LinkFinder:
     """Tells which pictures show one photograph; asked for a new study alone."""
     return LinkFinder(
@@ -122,6 +130,7 @@ def _link_finder(
         device=device,
         make_executor=make_executor,
         progress=live.preparing,
+        meanwhile=lambda: importance.load(config.study.budget.trials),
     )
 
 

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 
 from tlsearch.devices import cpu_threads
-from tlsearch.execution.executor import WarmUp
+from tlsearch.execution.warm_up import WORKBENCH, WarmUp
 from tlsearch.host import PluginHost
 from tlsearch.study import StudyConfig
-
-WORKBENCH = "tlsearch.workbench.bench"  # with torch
 
 
 def warm_up_of(config: StudyConfig, *, host: PluginHost, devices: Sequence[str]) -> WarmUp:

@@ -17,9 +17,13 @@ TOP_SHARE = 0.1  # Watanabe et al. 2023, arXiv:2304.10255: what decides the way 
 TOP_TRIALS = 5  # Optuna's documentation: fewer among the best make the shares unstable
 
 
-def load(space: SearchSpace, history: Sequence[TrialRecord]) -> None:
-    """Load what `parameter_importance` needs for these trials: two seconds, most of them scikit-learn's, or nothing."""
-    if _withheld([record for record in history if _counts(space, record)]) is None:
+def load(trials: int | None) -> None:
+    """Load what `parameter_importance` will need: two seconds, most of them scikit-learn's.
+
+    Args:
+        trials: That the search may make; None where only time ends it. So few that nothing is told load nothing.
+    """
+    if trials is None or trials >= LEAST_TRIALS:
         importlib.import_module("optuna.importance")
 
 
