@@ -129,11 +129,19 @@ def _times(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Timed]:
 
 
 def save(file: Path, raw: Mapping[str, Any]) -> None:
-    """Write the raw numbers, whole or not at all."""
+    """Write the raw numbers, whole or not at all, each round in a line of its own."""
+    parts = [f"{json.dumps(key)}: {_lines(value)}" for key, value in raw.items()]
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(".part")
-    unfinished.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
+    unfinished.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
     unfinished.replace(file)
+
+
+def _lines(value: Any) -> str:
+    """JSON; a list has a line for each of what it holds."""
+    if not isinstance(value, list):
+        return json.dumps(value)
+    return "[\n" + ",\n".join(json.dumps(each) for each in value) + "\n]" if value else "[]"
 
 
 def as_json(one: Round) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from machine import machine
 from written_study import WrittenStudy
 
 ROUNDS = 7
-PROGRAM = "import sys; from tlsearch.cli import main; sys.exit(main())"  # as the installed command does
+PROGRAM = "from tlsearch.cli import program; program()"  # as the installed command does
 STUDIES = (
     WrittenStudy(name="few", trials=60, images=150, classes=5),
     WrittenStudy(name="many", trials=2_000, images=150, classes=5),

@@ -27,7 +27,7 @@ from tlsearch.workbench.bench import StudyBench
 
 GUIDE = Path(__file__).parents[1] / "docs" / "writing-a-backbone.md"
 PROGRAMS = {
-    "tlsearch": [sys.executable, "-c", "import sys; from tlsearch.cli import main; sys.exit(main())"],
+    "tlsearch": [sys.executable, "-c", "from tlsearch.cli import program; program()"],
     "python": [sys.executable],
 }
 

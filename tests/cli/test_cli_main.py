@@ -123,7 +123,7 @@ def test_any_terminal_gets_plain_output(tmp_path: Path, environment: dict[str, s
 @pytest.mark.parametrize("command", [["plugins", "list"], ["doctor", "--json"]], ids=" ".join)
 def test_a_reader_that_leaves_is_no_fault(command: list[str], tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from tlsearch.cli import main; sys.exit(main())", *command],
+        [sys.executable, "-c", "from tlsearch.cli import program; program()", *command],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -137,14 +137,32 @@ def test_a_reader_that_leaves_is_no_fault(command: list[str], tmp_path: Path) ->
     assert process.wait(60) == 0
 
 
-def test_the_process_ends_at_once_but_not_before_what_was_registered_for_its_end() -> None:
+def test_the_process_is_not_taken_down_but_ends_what_still_runs_and_what_was_registered() -> None:
     code = (
-        "import atexit, sys, threading\n"
-        "atexit.register(print, 'registered')\n"
-        "threading.Thread(target=threading.Event().wait).start()\n"  # Python's own end would wait for it
-        "from tlsearch.cli import program\n"
-        "program()"
+        "import atexit, os, threading\n"
+        "from tlsearch import cli\n"
+        "class Torn:\n"
+        "    def __del__(self, say=os.write): say(1, b'torn down')\n"
+        "torn = Torn()\n"
+        "def late():\n"
+        "    threading.main_thread().join()\n"
+        "    print('thread')\n"
+        "def command(main=cli.main):\n"
+        "    threading.Thread(target=late).start()\n"
+        "    atexit.register(print, 'registered')\n"
+        "    return main()\n"
+        "cli.main = command\n"
+        "cli.program()"
     )
     command = [sys.executable, "-c", code, "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stdout) == (0, f"tlsearch {__version__}\nregistered\n")
+    assert (done.returncode, done.stdout) == (0, f"tlsearch {__version__}\nthread\nregistered\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_disk_that_takes_no_more_output_is_a_failure() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", "from tlsearch.cli import program; program()", "--version"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode != 0
+    assert "No space left" in done.stderr

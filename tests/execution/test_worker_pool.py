@@ -142,14 +142,14 @@ def test_a_module_that_cannot_be_imported_is_left_to_the_job_that_needs_it(
     assert "No module named 'no_such_module'" in (tmp_path / "logs" / "worker-0.log").read_text()
 
 
-def test_a_first_worker_starts_before_anything_is_known_and_its_log_is_kept_once_there_is_a_place(
-    make_executor: MakeExecutor, tmp_path: Path
+def test_a_first_worker_starts_before_anything_is_known_and_what_it_prints_is_kept_once_there_is_a_place(
+    imported: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "modules" / "prints.py").write_text("print('early', flush=True)\nimport leaves_a_note")
     with WorkerPool() as pool:
         pool.start_first()
-        pool.warm_up(asking(("no_such_module",)))
-        with make_executor(pool=pool) as executor:
-            assert is_running(told_process(executor, "j1"))  # so it has printed what it could not import
-            pool.keep_logs(tmp_path / "later")
-            assert is_running(told_process(executor, "j2"))
-    assert "No module named 'no_such_module'" in (tmp_path / "later" / "worker-0.log").read_text()
+        pool.warm_up(asking(("prints",)))
+        assert becomes_true(lambda: any(imported.iterdir()), within_s=60)
+        assert not (tmp_path / "logs").exists()
+        pool.keep_logs(tmp_path / "logs")
+    assert "early" in (tmp_path / "logs" / "worker-0.log").read_text()

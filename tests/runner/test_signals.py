@@ -67,3 +67,10 @@ def test_a_trial_that_outlasts_the_grace_time_is_ended_with_it(slow_study: Study
     impatient = replace(slow_study, arguments=[*slow_study.arguments, "--set", "run.grace=1s"])
     assert impatient.run_struck(Strike(signal.SIGTERM, "epoch", {"epoch": 21})) == 143
     assert impatient.nothing_is_left_running()
+
+
+def test_a_study_that_is_refused_leaves_no_worker_and_no_folder(study: Study) -> None:
+    refused = replace(study, arguments=[*study.arguments, "--set", "search.epochs.high=none"])
+    assert refused.run() == 2
+    assert refused.nothing_is_left_running()
+    assert not (study.folder / "runs").exists()

@@ -89,12 +89,10 @@ def test_equal_scores_tell_nothing() -> None:
     assert "one score" in parameter_importance(space, equal)["withheld"]
 
 
-def test_nothing_is_loaded_for_shares_that_are_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_loaded_for_a_search_of_too_few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[str] = []
     monkeypatch.setattr("tlsearch.search.importance.importlib.import_module", loaded.append)
-    space = space_of(config())
-    history = history_of(space, 40)
-    load(space, history[:19])
+    load(19)
     assert loaded == []
-    load(space, history)
+    load(20)
     assert loaded == ["optuna.importance"]

@@ -12,20 +12,27 @@ INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: the fault is ours
 
 
 def program() -> NoReturn:
-    """Run one command as this process, and end it at once.
+    """Run one command as this process, and end without taking it down.
 
-    Python would first take down, object by object, all that it has loaded: half a second after a search, and nothing
-    comes of it. What was registered to be done at the end is done.
+    Python would take down, object by object, all that it has loaded, and nothing comes of it; a file that nobody closed
+    is not flushed. Threads that are no daemons are waited for, and what is registered for the end is done, as always.
     """
-    code = main()
-    atexit._run_exitfuncs()
+    codes: list[int] = []
+    atexit.register(_end_at_once, codes)  # the first to be registered is the last to be called
+    codes.append(main())
+    sys.exit(codes[0])
+
+
+def _end_at_once(codes: Sequence[int]) -> None:
+    """End this process with the code that its command came to, if it did."""
     try:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
     except (OSError, ValueError):
-        sys.exit(code)  # Python has words for a stream that takes no more
-    os._exit(code)
+        return  # Python has words for a stream that takes no more
+    if codes:
+        os._exit(codes[0])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,10 +31,12 @@ def run_command(
     named = ["--new-study", new_study] if new_study else []
     named += [part for override in overrides or [] for part in ("--set", override)]
     again = shlex.join(["tlsearch", "run", str(study), *named, *places_options(store, files)])
-    from tlsearch.execution.pool import WorkerPool  # nobody waits for what a run needs to read a help
+    with stopped_by_signals(f"continue with: {again}"):
+        from tlsearch.execution.pool import WorkerPool  # nobody waits for what a run needs to read a help
 
-    with stopped_by_signals(f"continue with: {again}"), WorkerPool() as pool:
-        pool.start_first()  # it imports torch beside what is imported here
-        from tlsearch.cli.running import run
+        with WorkerPool() as pool:
+            if study.is_file():
+                pool.start_first()  # it imports torch beside what is imported here
+            from tlsearch.cli.running import run
 
-        run(study, changed, store, files, pool)
+            run(study, changed, store, files, pool)

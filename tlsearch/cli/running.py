@@ -38,7 +38,7 @@ def run(study: Path, overrides: Sequence[str], store: str | None, plugins: tuple
         overrides: KEY=VALUE in TOML's words.
         store: The store's URL, where one was named.
         plugins: Files to load as well.
-        pool: Of workers; the caller closes it.
+        pool: Of workers; closed once the search has ended.
     """
     # a plugin's observer that raises is told as a notice; without a handler its traceback would be shown as well
     logging.getLogger("tlsearch").addHandler(logging.NullHandler())
@@ -57,13 +57,13 @@ def run(study: Path, overrides: Sequence[str], store: str | None, plugins: tuple
 
 def _run_live(config: StudyConfig, *, host: PluginHost, store: Store, places: Places, pool: WorkerPool) -> Outcome:
     logs = places.folder / "logs"
-    pool.keep_logs(logs)
 
     def workers(contexts: Sequence[WorkerContext]) -> LocalExecutor:
+        pool.keep_logs(logs)  # a study that is complete has no workers, and makes no file
         return LocalExecutor(contexts, results=places.folder / "results", logs=logs, pool=pool)
 
     view = LiveView(err(), config.study.name)
-    with view:
+    with view, pool:
         return run_study(
             config,
             host=host,

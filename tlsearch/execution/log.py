@@ -25,7 +25,7 @@ class CappedLog:
         self._lock = threading.Lock()  # who reads the stream is not who knows where it is kept
         self._held = b""  # until there is a file
         self._ended = False
-        self._path = Path()
+        self._path: Path | None = None
         self._file: IO[bytes] | None = None
         self._recent: deque[bytes] = deque(maxlen=40)
         self._open_line = b""
@@ -46,7 +46,7 @@ class CappedLog:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = path.open("ab", buffering=0)
             self._path = path
-            self._file = self._append(self._file, self._held)
+            self._append(self._held)
             self._held = b""
             if self._ended:
                 self._file.close()
@@ -54,26 +54,28 @@ class CappedLog:
     def write(self, data: bytes) -> None:
         """Keep the data; may put the file aside and start another. What a full disk doesn't take is lost."""
         with self._lock:
-            if self._file is None:
+            if self._path is None:
                 self._held = (self._held + data)[-self._limit :]
             else:
-                self._file = self._append(self._file, data)
+                self._append(data)
         *lines, self._open_line = (self._open_line + data[-2000:]).split(b"\n")
         self._open_line = self._open_line[-2000:]
         self._recent.extend(lines[-40:])
 
-    def _append(self, file: IO[bytes], data: bytes) -> IO[bytes]:
-        """Write to the file, or to a fresh one where it would grow too large; the one that it went to."""
-        if file.tell() + len(data) > self._limit:
-            file.close()
-            self._path.replace(self._path.with_name(self._path.name + ".old"))
-            file = self._path.open("ab", buffering=0)
+    def _append(self, data: bytes) -> None:
+        """Write to the file, or to a fresh one where it would grow too large."""
+        assert self._file is not None
+        assert self._path is not None
         with contextlib.suppress(OSError):  # whoever reads the worker's pipe must go on, or the worker waits for ever
-            file.write(data[-self._limit :])
-        return file
+            if self._file.tell() + len(data) > self._limit:
+                self._path.replace(self._path.with_name(self._path.name + ".old"))
+                fresh = self._path.open("ab", buffering=0)
+                self._file.close()
+                self._file = fresh
+            self._file.write(data[-self._limit :])
 
     def close(self) -> None:
-        """Close the file; nothing is written any more."""
+        """Close the file: nothing comes any more. What is held is still written once `keep_in` is called."""
         with self._lock:
             self._ended = True
             if self._file is not None:

@@ -26,12 +26,13 @@ class WorkerPool(Closable):
     def start_first(self) -> None:
         """Start the one worker that every study needs, before anything is known of the study; returns at once.
 
-        It imports torch while this process imports what it needs itself, each two to four seconds.
+        It imports torch while this process imports what it needs itself; versions, which this process does not know
+        yet, are compared before the first job. With several devices its NumPy may use more threads than the others'.
         """
         self.warm_up(WarmUp(workers=1, threads=cpu_threads(), versions={}, modules=(WORKBENCH,)))
 
     def keep_logs(self, folder: Path) -> None:
-        """Keep what workers print in a folder, one capped file a worker.
+        """Keep what workers printed and print in a folder, one capped file a worker.
 
         Raises:
             StoreError: Where it cannot be written.

@@ -1,4 +1,4 @@
-"""What workers do before there is anything to do. Importing this is free: a command starts a worker with it first."""
+"""The order to warm up, apart from all that it takes to obey one: a run gives it before it has loaded anything."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

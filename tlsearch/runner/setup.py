@@ -104,17 +104,7 @@ def set_up(
         chosen.say_what_is_missing(notice)
     dataset_cache = places.cache / "datasets" / config.data.source
     dataset = load_dataset(config, host, dataset_cache)
-    data = prepare_data(
-        config.data,
-        dataset,
-        shorter_px=kept_px(config, stored, chosen),
-        seed=config.study.seed,
-        repeats=REPEATS,
-        cache_dir=places.cache / "pixels",
-        progress=progress,
-        find_links=links_of(stored) if stored else find_links,
-        also_px=None if stored or find_links is None else COMPARED_PX,
-    )
+    data = _prepared(config, dataset, stored, kept_px(config, stored, chosen), places, progress, find_links)
     floors = read_floors(config, data.classes)
     used = (*data.development, *data.holdout)
     answer = answer_to_skew(config, class_sizes(data.classes, data.labels, ready_parts(dataset), used))
@@ -127,6 +117,29 @@ def set_up(
     record = stored_as(store, stored, _as_it_is_now(config, space, data, dataset, chosen, specs, answer))
     return Setup(
         config=config, record=record, space=space, data=data, dataset=dataset, contexts=contexts, floors=floors
+    )
+
+
+def _prepared(
+    config: StudyConfig,
+    dataset: Dataset,
+    stored: StudyRecord | None,
+    shorter_px: int,
+    places: Places,
+    progress: ProgressCallback | None,
+    find_links: FindLinks | None,
+) -> PreparedData:
+    """Pictures checked and split; those of a study that has begun are linked as they were."""
+    return prepare_data(
+        config.data,
+        dataset,
+        shorter_px=shorter_px,
+        seed=config.study.seed,
+        repeats=REPEATS,
+        cache_dir=places.cache / "pixels",
+        progress=progress,
+        find_links=links_of(stored) if stored else find_links,
+        also_px=None if stored or find_links is None else COMPARED_PX,
     )
 
 

@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tlsearch.devices import choose_devices
@@ -73,8 +74,8 @@ def run_study(
         hubs: The run's.
         observer: Told what happens.
         make_executor: Starts workers, one a context.
-        warm_up: Starts workers that wait for `make_executor`; not called for a study that has begun, for it may turn
-            out complete.
+        warm_up: Starts the study's workers, which wait for `make_executor`, and lets them import its frameworks; not
+            called for a study that has begun, for it may turn out complete.
 
     Raises:
         TlsearchError: Each kind says what is wrong and what to do.
@@ -85,6 +86,7 @@ def run_study(
     devices = choose_devices(config.run.devices)
     if warm_up is not None and not store.has_trials(config.study.name):
         warm_up(warm_up_of(config, host=host, devices=devices))
+    load = partial(importance.load, config.study.budget.trials)
     setup = set_up(
         config,
         host=host,
@@ -93,7 +95,7 @@ def run_study(
         hubs=hubs,
         notice=observer.notice,
         progress=live.preparing,
-        find_links=_link_finder(config, host, hubs, places, devices[0], make_executor, live),
+        find_links=_link_finder(host, hubs, places, devices[0], make_executor, live, meanwhile=load),
     )
     live.stored(setup.record.context["metric"])
     ended = why_complete(setup, store)
@@ -113,13 +115,14 @@ def run_study(
 
 
 def _link_finder(
-    config: StudyConfig,
     host: PluginHost,
     hubs: Hubs,
     places: Places,
     device: str,
     make_executor: MakeExecutor,
     live: Live,
+    *,
+    meanwhile: Callable[[], None],
 ) -> LinkFinder:
     """Tells which pictures show one photograph; asked for a new study alone."""
     return LinkFinder(
@@ -130,7 +133,7 @@ def _link_finder(
         device=device,
         make_executor=make_executor,
         progress=live.preparing,
-        meanwhile=lambda: importance.load(config.study.budget.trials),
+        meanwhile=meanwhile,
     )
 
 

@@ -17,13 +17,13 @@ TOP_SHARE = 0.1  # Watanabe et al. 2023, arXiv:2304.10255: what decides the way 
 TOP_TRIALS = 5  # Optuna's documentation: fewer among the best make the shares unstable
 
 
-def load(trials: int | None) -> None:
-    """Load what `parameter_importance` will need: two seconds, most of them scikit-learn's.
+def load(trials: int) -> None:
+    """Load what `parameter_importance` needs, scikit-learn above all: seconds that somebody has while workers work.
 
     Args:
-        trials: That the search may make; None where only time ends it. So few that nothing is told load nothing.
+        trials: That the search may make; where they are too few for shares, nothing is loaded.
     """
-    if trials is None or trials >= LEAST_TRIALS:
+    if trials >= LEAST_TRIALS:
         importlib.import_module("optuna.importance")
 
 
