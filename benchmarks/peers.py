@@ -1,6 +1,6 @@
 """tlsearch beside its peers: time of whole searches, and the score of what they choose.
 
-    python benchmarks/peers.py                        # every row, in steady rounds: about two and a half hours
+    python benchmarks/peers.py                        # every row, in steady rounds: over three hours
     python benchmarks/peers.py --rows linear_50       # some rows; rounds of the same code are kept and continued
     python benchmarks/peers.py --quick                # three rounds of linear heads, eight minutes; writes nothing
     python benchmarks/peers.py --gather a.json b.json # takes in what other benchmarks measured with --json

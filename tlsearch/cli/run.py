@@ -32,7 +32,7 @@ def run_command(
     named += [part for override in overrides or [] for part in ("--set", override)]
     again = shlex.join(["tlsearch", "run", str(study), *named, *places_options(store, files)])
     with stopped_by_signals(f"continue with: {again}"):
-        from tlsearch.execution.pool import WorkerPool  # nobody waits for what a run needs to read a help
+        from tlsearch.execution.pool import WorkerPool  # not at the top: a help does not wait for it
 
         with WorkerPool() as pool:
             if study.is_file():

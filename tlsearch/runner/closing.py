@@ -96,6 +96,7 @@ class Closing:
         options = {"temperature": temperature}
         result = self._dispatcher.run(
             Job(id=job_id("final", record.number), kind=JobKind.FINAL, rows=(row,), options=options),
+            # pictures that an earlier study compared left no time for it before
             meanwhile=lambda: importance.load(self._setup.config.study.budget.trials),
         )
         if result.state is not TrialState.COMPLETED:
