@@ -59,12 +59,19 @@ class Batches(Protocol):
 
 
 class Pictures(Dataset[Batch]):
-    """Pictures of the network's size, one sub-folder a class, decoded by workers that stay between trials."""
+    """Pictures of the network's size, one sub-folder a class, decoded by workers of a loader.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Of the pictures.
+        again: Whether they are gone through more than once: their workers stay in between. Workers that stay and are
+            not needed any more would hold up the process for 15 s, when the garbage collector finds their loader.
+    """
+
+    def __init__(self, folder: Path, *, again: bool) -> None:
         names = sorted(sub.name for sub in folder.iterdir())
         self.classes = len(names)
         self.files = [(file, names.index(file.parent.name)) for file in sorted(folder.glob("*/*"))]
+        self._again = again
         self._loaders: dict[tuple[int, bool], DataLoader[Batch]] = {}
 
     def __len__(self) -> int:
@@ -79,7 +86,7 @@ class Pictures(Dataset[Batch]):
         if (size, shuffle) not in self._loaders:
             pinned = torch.cuda.is_available()
             self._loaders[size, shuffle] = DataLoader(
-                self, size, shuffle=shuffle, num_workers=WORKERS, persistent_workers=True, pin_memory=pinned
+                self, size, shuffle=shuffle, num_workers=WORKERS, persistent_workers=self._again, pin_memory=pinned
             )
         return self._loaders[size, shuffle]
 
@@ -260,7 +267,8 @@ def on_pictures(given: argparse.Namespace) -> Search:
     stages = load_network(given.weights)
     kept = len(stages) - given.unfrozen
     frozen, suffix = nn.Sequential(Stem(), *stages[:kept]), nn.Sequential(*stages[kept:])
-    train, validation = (Pictures(given.folder / part) for part in ("train", "val"))
+    again = not given.features_once
+    train, validation = (Pictures(given.folder / part, again=again) for part in ("train", "val"))
     if given.features_once:
         frozen.to("cuda" if torch.cuda.is_available() else "cpu")
         return Search(nn.Identity(), suffix, extract(frozen, train), extract(frozen, validation), given)
