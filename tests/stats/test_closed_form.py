@@ -143,7 +143,7 @@ def test_a_fit_on_a_selection_answers_with_the_frequencies_of_all(monkeypatch: p
     folds = np.where(np.arange(8_000) < 6_000, -1, 0)
     train = np.flatnonzero(folds < 0)
     whole = closed_form(features, labels, 2, train)
-    monkeypatch.setattr(sample, "MOST", 600)  # 50 of 60 pictures of the rare class, and 549 of 5 940
+    monkeypatch.setattr(sample, "MOST_FITTED", 600)  # 50 of 60 pictures of the rare class, and 549 of 5 940
     thin = closed_form(features, labels, 2, train)
     rare = np.exp(thin.log_probs(features[folds == 0]))[:, 1].mean()
     assert rare == pytest.approx(np.exp(whole.log_probs(features[folds == 0]))[:, 1].mean(), abs=0.01)
@@ -157,7 +157,7 @@ def test_a_head_begins_from_one_closed_form_whoever_computes_it(monkeypatch: pyt
     labels = rng.permutation(np.repeat(np.arange(11), [2_000, *[50] * 10]))
     features = rng.normal(size=(2_500, 6)) + labels[:, None] % 5
     folds = np.arange(2_500) % 3 - 1
-    monkeypatch.setattr(sample, "MOST", 1_000)
+    monkeypatch.setattr(sample, "MOST_FITTED", 1_000)
     for fold, start in enumerate(probe_folds(features, labels, 11, folds).starts):
         again = closed_form(features, labels, 11, np.flatnonzero(folds != fold))
         assert np.array_equal(start.weights, again.weights)
@@ -166,7 +166,7 @@ def test_a_head_begins_from_one_closed_form_whoever_computes_it(monkeypatch: pyt
 
 def test_only_chosen_pictures_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = skewed(2_000)
-    monkeypatch.setattr(sample, "MOST", 500)
+    monkeypatch.setattr(sample, "MOST_FITTED", 500)
     before = closed_form(features, labels, 2, np.arange(1_500))
     features[1_500:] = np.nan
     assert np.array_equal(closed_form(features, labels, 2, np.arange(1_500)).weights, before.weights)

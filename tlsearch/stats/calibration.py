@@ -183,6 +183,11 @@ def tempered(log_probs: Predictions, temperature: float) -> Predictions:
     return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)), dtype=log_probs.dtype)
 
 
+def loss_of_logits(logits: Floats, labels: Integers) -> float:
+    """The mean negative log-probability that logits `(n, C)` give the true classes."""
+    return -score("log_loss", np.asarray(tempered(logits, 1.0), dtype=np.float64), labels)
+
+
 def calibration_errors(log_probs: Predictions, labels: ArrayLike, *, seed: int = 0) -> CalibrationErrors:
     """How far `(n, C)` log-probabilities, none of them NaN, are from what happened.
 

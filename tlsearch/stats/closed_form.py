@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tlsearch.stats.calibration import fit_temperature, tempered
+from tlsearch.stats.calibration import fit_temperature, loss_of_logits
 from tlsearch.stats.directions import Classifier, Directions, Features
-from tlsearch.stats.metrics import Floats, Groups, Integers, score
+from tlsearch.stats.metrics import Floats, Groups, Integers
 from tlsearch.stats.ridge import LeftOut, ridge_path
 from tlsearch.stats.sample import Sample
 
@@ -84,7 +84,7 @@ def _tempered(fit: LeftOut, labels: Integers) -> ClosedForm:
     temperature = fit_temperature(fit.scores, labels)
     return ClosedForm(
         classifier=fit.task.directions.classifier(fit.weights / temperature, fit.task.mean / temperature),
-        loss=_loss(fit.scores / temperature, labels),
+        loss=loss_of_logits(fit.scores / temperature, labels),
     )
 
 
@@ -93,7 +93,7 @@ def _discriminant(fit: LeftOut, labels: Integers) -> ClosedForm:
     turn, offset = _gaussian(departures, labels)
     return ClosedForm(
         classifier=fit.task.directions.classifier(fit.weights @ turn, offset),
-        loss=_loss(departures @ turn + offset, labels),
+        loss=loss_of_logits(departures @ turn + offset, labels),
     )
 
 
@@ -110,7 +110,3 @@ def _gaussian(scores: Floats, labels: Integers) -> tuple[Floats, Floats]:
     turn = np.linalg.solve(covariance, means.T)  # (C, C)
     offset = np.log(np.maximum(counts, 1) / n) - 0.5 * np.sum(means.T * turn, axis=0)
     return turn, offset
-
-
-def _loss(logits: Floats, labels: Integers) -> float:
-    return -score("log_loss", np.asarray(tempered(logits, 1.0), dtype=np.float64), labels)

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tlsearch.stats.calibration import tempered
+from tlsearch.stats.calibration import loss_of_logits, tempered
 from tlsearch.stats.directions import Classifier, Directions
 from tlsearch.stats.lbfgs import minimise
-from tlsearch.stats.metrics import Floats, Groups, Integers, score
+from tlsearch.stats.metrics import Floats, Groups, Integers
 from tlsearch.stats.resampling import units_of
 from tlsearch.stats.ridge import one_hot, rows_of
 
@@ -35,7 +35,7 @@ def logistic_on(directions: Directions, labels: Integers, classes: int, *, group
     x = directions.coordinates
     judges = _every_fifth(labels, groups)
     fits = logistic_path(x[~judges], labels[~judges], classes, PENALTIES)
-    losses = [_loss(x[judges] @ weights + bias, labels[judges]) for weights, bias in fits]
+    losses = [loss_of_logits(x[judges] @ weights + bias, labels[judges]) for weights, bias in fits]
     upto = int(np.argmin(losses)) + 1
     weights, bias = list(logistic_path(x, labels, classes, PENALTIES[:upto]))[-1]
     return directions.classifier(weights, bias)
@@ -71,7 +71,3 @@ def _every_fifth(labels: Integers, groups: Groups | None) -> NDArray[np.bool_]:
     for one in by_class[1 if len(rows) < LEFT_OUT else LEFT_OUT - 1 :: LEFT_OUT]:
         judges[one] = True
     return judges
-
-
-def _loss(logits: Floats, labels: Integers) -> float:
-    return -score("log_loss", np.asarray(tempered(logits, 1.0), dtype=np.float64), labels)

@@ -15,7 +15,7 @@ from tlsearch.stats.directions import Classifier, Features
 from tlsearch.stats.logistic import logistic_on
 from tlsearch.stats.metrics import Groups, Integers, Predictions, score
 from tlsearch.stats.priors import CLASSES_ALIKE, log_priors
-from tlsearch.stats.sample import MOST, Sample
+from tlsearch.stats.sample import MOST_FITTED, Sample
 
 LOGISTIC = 200_000  # pictures times classes of a fold: of more, logistic regression takes longer than all else together
 
@@ -58,7 +58,7 @@ def probe_folds(
         found = closed_forms(sample.directions, sample.labels, classes, groups=sample.groups)
         starts.append(sample.answering(best_of(found)))
         fits = {kind: one.classifier for kind, one in found.items()}
-        if min(len(truth), MOST) * classes <= LOGISTIC:
+        if min(len(truth), MOST_FITTED) * classes <= LOGISTIC:
             fits["logistic"] = logistic_on(sample.directions, sample.labels, classes, groups=sample.groups)
         for kind, fit in fits.items():
             said = sample.answering(fit).log_probs(features[asked])

@@ -8,7 +8,7 @@ from tlsearch.stats.priors import log_priors
 from tlsearch.stats.ridge import apart
 from tlsearch.stats.thinning import thinned
 
-MOST = 10_000  # pictures of a fit; in double precision 1 280 features of so many take 100 MB
+MOST_FITTED = 10_000  # pictures of a fit; in double precision 1 280 features of so many take 100 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Sample:
             train: Rows, at least one.
             groups: `(N,)`, of pictures that belong together.
         """
-        rows = train[thinned(labels[train], MOST)]
+        rows = train[thinned(labels[train], MOST_FITTED)]
         return cls(
             directions=Directions.of(features[rows]),
             labels=labels[rows],
