@@ -11,6 +11,7 @@ from engine_world import LABELS, do, job, recipe, row
 from tlsearch.host import PluginHost
 from tlsearch.training.recipe import Recipe
 from tlsearch.work import WorkerContext
+from tlsearch.workbench import starting
 from tlsearch.workbench.bench import StudyBench
 from tlsearch.workbench.parts import Parts
 from tlsearch.workbench.starting import Probe, Starts
@@ -93,6 +94,21 @@ def test_another_head_fold_or_picture_has_a_probe_of_its_own(
         value.shape != first.state[name].shape or not torch.equal(value, first.state[name])
         for name, value in other.state.items()
     )
+
+
+def test_only_the_probes_used_last_are_kept_and_another_is_the_same_when_it_is_fitted_again(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "MOST_PROBES", 2)
+    study = opened(context)
+    first, second = probe_of(study, TUNED)[0], probe_of(study, TUNED, fold=1)[0]
+    assert probe_of(study, TUNED) == (first, False)
+    _, fresh = probe_of(study, recipe(2, head="mlp", head_params={"hidden": 8}))
+    assert fresh
+    assert probe_of(study, TUNED) == (first, False), "it was used later than the second"
+    again, fresh = probe_of(study, TUNED, fold=1)
+    assert fresh
+    assert same(again, second)
 
 
 def test_a_probe_is_the_same_in_whatever_order_trials_ask_for_it(context: WorkerContext) -> None:

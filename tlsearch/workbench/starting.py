@@ -24,6 +24,8 @@ from tlsearch.training.recipe import Recipe, probe_recipe
 from tlsearch.training.stacked_head import can_be_stacked
 from tlsearch.workbench.parts import Parts, key_of
 
+MOST_PROBES = 20  # that are kept: of hidden layers of 512 on 1 280 features each takes 3 MB, one a fold and head
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
@@ -74,7 +76,10 @@ class Starts:
         return probe.seconds if fresh else 0.0
 
     def probe(self, recipe: Recipe, material: Material, fold: Fold) -> tuple[Probe, bool]:
-        """The probe of a recipe's head on a fold's training images, and whether it was fitted just now."""
+        """The probe of a recipe's head on a fold's training images, and whether it was fitted just now.
+
+        The probes that were used last are kept; any other is fitted again, to the same weights.
+        """
         key = key_of(
             recipe.backbone,
             recipe.backbone_params,
@@ -85,6 +90,7 @@ class Starts:
             fold.fold,
         )
         if key in self._probes:
+            self._probes[key] = self._probes.pop(key)  # the last one was used last
             return self._probes[key], False
         began = time.monotonic()
         # initial weights follow from the head alone, so that all trials with this head share the probe
@@ -93,6 +99,8 @@ class Starts:
         plan = probe_recipe(recipe, self._parts.head_spec(recipe).learning_rate)
         with fitted(plan, head, material, fold, dropout_seed=seed, on_epoch=lambda *_: None):
             state = head_state(head)
+        while len(self._probes) >= MOST_PROBES:
+            del self._probes[next(iter(self._probes))]
         self._probes[key] = Probe(state=state, seconds=time.monotonic() - began)
         return self._probes[key], True
 
