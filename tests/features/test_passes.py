@@ -1,7 +1,7 @@
 """Passes: batches side by side give what one after another gives, in order, and no more are made than are needed."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from engine_world import RULES, squares
-from feature_world import small
+from feature_world import repeating, small
 from torch import nn
 
 from tlsearch.ahead import in_order
@@ -101,23 +101,8 @@ def test_an_unfilled_batch_gives_what_its_pictures_give_in_a_full_one(pixels: np
         assert alone.tobytes() == among[:3].tobytes()
 
 
-def again(
-    compute: Callable[[], Sequence[torch.Tensor]], device: torch.device
-) -> tuple[Callable[[], None], Sequence[torch.Tensor]]:
-    """What a CUDA graph does, without one: compute again into the same tensors."""
-    with torch.no_grad():
-        outputs = compute()
-
-    @torch.no_grad()
-    def replay() -> None:
-        for kept, new in zip(outputs, compute(), strict=True):
-            kept.copy_(new)
-
-    return replay, outputs
-
-
 def test_fixed_buffers_hold_no_picture_of_another_batch(pixels: np.ndarray) -> None:
-    run = graph_pass(prefix(), CPU, 32, capture=again)
+    run = graph_pass(prefix(), CPU, 32, capture=repeating)
     many = np.concatenate([pixels] * 14)[: BATCH[GRAPH] + 5]
     assert (run.runtime, run.lanes) == (GRAPH, 1)
     for ours, theirs in zip(run(many), eager_pass(prefix(), CPU)(many), strict=True):

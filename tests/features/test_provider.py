@@ -187,7 +187,7 @@ def test_no_pass_is_held_once_its_values_are_there(
         return run
 
     make_provider().views(POOLED, "none")  # decides how passes run
-    monkeypatch.setattr("tlsearch.features.provider.open_pass", watched)
+    monkeypatch.setattr("tlsearch.features.running.open_pass", watched)
     provider = make_provider()
     for ask in (
         provider.fill,

@@ -6,20 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 import torch
 from engine_world import DEVELOPMENT, RULES, recipe, squares
-from feature_world import MakeProvider, open_engine, open_provider, small
+from feature_world import MakeProvider, open_engine, open_provider, repeating, small
 
 from tlsearch.data.pixels import PixelStore
 from tlsearch.errors import TlsearchError
+from tlsearch.features import extract, passes
 from tlsearch.features.checks import agrees, check_independent
 from tlsearch.features.exporting import export_prefix, read_exported
 from tlsearch.features.extract import choose_pass
 from tlsearch.features.passes import eager_pass, onnx_pass
+from tlsearch.features.provider import POOLED, FeatureProvider
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.model import LoadedBackbone, Prefix, build_backbone
@@ -181,12 +183,73 @@ def test_where_equal_bits_are_asked_for_nothing_is_exported(pixels: np.ndarray, 
     assert (chosen.run.runtime, chosen.note, file.exists()) == ("eager", "", False)
 
 
-def test_a_torn_decision_is_made_again(make_provider: MakeProvider, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"onnxrun", b"e\xefger", b"\0" * 5], ids=["empty", "torn", "flipped", "zeros"]
+)
+def test_a_damaged_decision_is_made_again(make_provider: MakeProvider, tmp_path: Path, content: bytes) -> None:
     assert make_provider().runtime == "eager"
     (decision,) = tmp_path.glob("prefixes/*.runtime")
-    decision.write_text("onnxrun")
+    decision.write_bytes(content)
     assert make_provider().runtime == "eager"
-    assert decision.read_text() == "eager"
+    assert decision.read_bytes() == b"eager"
+
+
+def test_a_decision_is_on_the_disk_whole_or_not_at_all(make_provider: MakeProvider, tmp_path: Path) -> None:
+    assert make_provider().runtime == "eager"
+    (decision,) = tmp_path.glob("prefixes/*.runtime")
+    decision.write_bytes(b"torn")
+    held = tmp_path / "held"
+    held.hardlink_to(decision)
+    assert make_provider().runtime == "eager"
+    assert decision.read_bytes() == b"eager"
+    assert held.read_bytes() == b"torn", "a new file took its place"
+    assert list(tmp_path.glob("prefixes/*")) == [decision]
+
+
+def test_a_decision_that_cannot_be_read_counts_as_missing(make_provider: MakeProvider, tmp_path: Path) -> None:
+    assert make_provider().runtime == "eager"
+    (decision,) = tmp_path.glob("prefixes/*.runtime")
+    decision.unlink()
+    decision.symlink_to(decision)
+    assert make_provider().runtime == "eager"
+    assert decision.read_bytes() == b"eager"
+
+
+def refused(*_: object) -> NoReturn:
+    raise RuntimeError("CUDA error: out of memory")
+
+
+@pytest.mark.parametrize("ask", [FeatureProvider.fill, lambda one: one.views(POOLED, "flip")], ids=["fill", "views"])
+def test_a_cuda_graph_that_cannot_be_captured_any_more_is_decided_anew(
+    make_provider: MakeProvider,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ask: Callable[[FeatureProvider], object],
+) -> None:
+    make_provider().fill()
+    eager = make_provider().views(POOLED, "flip")
+    (decision,) = tmp_path.glob("prefixes/*.runtime")
+    decision.write_text("cuda graph")
+    monkeypatch.setattr(passes, "cuda_graph", repeating)
+    provider = make_provider()
+    provider.views(POOLED, "none")
+    assert provider.counts.pictures == DEVELOPMENT
+    monkeypatch.setattr(passes, "cuda_graph", refused)
+    provider = make_provider()
+    assert provider.runtime == "cuda graph"
+    ask(provider)
+    assert (provider.runtime, decision.read_text()) == ("eager", "eager")
+    assert [one.tobytes() for one in provider.views(POOLED, "flip")] == [one.tobytes() for one in eager]
+    assert provider.counts.pictures == 0, "what PyTorch had computed is there still"
+
+
+def test_only_a_cuda_graph_gives_way_to_another_runtime(
+    make_provider: MakeProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert make_provider().runtime == "eager"
+    monkeypatch.setattr(extract, "eager_pass", refused)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        make_provider().views(POOLED, "none")
 
 
 def test_another_runtime_is_an_entry_of_its_own_and_agrees(

@@ -1,9 +1,7 @@
 """A prefix as an ONNX graph of fixed shapes, folded, and kept in a file behind its own sha256."""
 
 import hashlib
-import os
 import tempfile
-import uuid
 import warnings
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tlsearch.disk import writing
+from tlsearch.features.files import write_whole
 from tlsearch.features.passes import BATCH, ONNX, filled
 from tlsearch.model import Prefix
 
@@ -84,14 +82,7 @@ def keep_exported(exported: bytes, file: Path) -> None:
     Raises:
         StoreError: Where the disk does not take it.
     """
-    temporary = file.with_suffix(f".{uuid.uuid4().hex}.tmp")
-    try:
-        with writing(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(hashlib.sha256(exported).digest() + exported)
-            os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(file, hashlib.sha256(exported).digest() + exported)
 
 
 def read_exported(file: Path) -> bytes | None:

@@ -11,12 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tlsearch.disk import writing
 from tlsearch.features.cache import EntryWriter, FeatureCache, key_digest
-from tlsearch.features.checks import check_cacheable, check_independent, check_untouched
-from tlsearch.features.extract import MEASURED, choose_pass, open_pass
-from tlsearch.features.passes import BATCH, EAGER, ONNX, Pass
+from tlsearch.features.passes import BATCH, ONNX
 from tlsearch.features.pictures import Pictures
+from tlsearch.features.running import Running
 from tlsearch.model import LoadedBackbone, Prefix
 from tlsearch.records import Json
 from tlsearch.specs import Preprocessing
@@ -102,15 +100,20 @@ class FeatureProvider:
             "pass_rule": PASS_RULE,
         }
         exported = {**self._identity, "cuts": inner, "image_px": pictures.image_px}
-        self._exported = engine.prefixes / f"{key_digest(exported)}.prefix"
         decided = {**exported, "pictures": pictures.identity("none", 0), "device": engine.device.type}
-        self._decision = engine.prefixes / f"{key_digest(decided)}.runtime"
         self._augments = tuple(augments)
-        self._chosen: str | None = EAGER if engine.deterministic else None
-        self._pass: Pass | None = None
-        self._checked = False
+        views = 1 + sum(pictures.count(augment) - 1 for augment in self._augments)  # the plain one is shared
+        self._running = Running(
+            self._prefix,
+            pictures,
+            passes=views * len(pictures),
+            exported=engine.prefixes / f"{key_digest(exported)}.prefix",
+            decision=engine.prefixes / f"{key_digest(decided)}.runtime",
+            device=engine.device,
+            threads=engine.threads,
+            deterministic=engine.deterministic,
+        )
         self._open: dict[str, NDArray[np.generic]] = {}  # mapped: held by the page cache, and read at its speed
-        self.note = ""  # why passes are slower than they might be, once that was found
 
     def views(self, output: Output, augment: str, progress: Progress | None = None) -> list[NDArray[np.generic]]:
         """One array `(pictures, …)` a view of the augmentation, from the cache where it has them.
@@ -122,7 +125,7 @@ class FeatureProvider:
         """
         if output != PIXELS and output not in self._outputs:
             raise KeyError(f"cut {output} is none of {self._outputs}")
-        with self._passes():
+        with self._running.held():
             return self._views(output, augment, progress)
 
     def uncached(self, output: Output, pictures: Pictures) -> Iterator[NDArray[np.float32]]:
@@ -133,28 +136,17 @@ class FeatureProvider:
             pictures: Under the same preprocessing.
         """
         place = self._outputs.index(output)
-        with self._passes():
-            run = self._ready_pass()
+        with self._running.held():
+            run = self._running.ready()
             for values in run.over(pictures.batches("none", 0, run.batch)):
                 yield values[place]
 
     def fill(self, progress: Progress | None = None) -> None:
         """See to it that every searched cut of every view is cached: one pass for each view that is not."""
-        with self._passes():
+        with self._running.held():
             for augment in ("none", *self._augments):
                 for output in self._outputs:
                     self._views(output, augment, progress)
-
-    @contextlib.contextmanager
-    def _passes(self) -> Iterator[None]:
-        """While passes may run. What they hold is given back: activations of every lane, or buffers on a GPU.
-
-        To open one again takes 0.04 s.
-        """
-        try:
-            yield
-        finally:
-            self._pass = None
 
     def _views(self, output: Output, augment: str, progress: Progress | None) -> list[NDArray[np.generic]]:
         return [self._view(output, augment, view, progress) for view in range(self._pictures.count(augment))]
@@ -203,60 +195,21 @@ class FeatureProvider:
 
     @property
     def runtime(self) -> str:
-        """How passes run over these pictures: decided once by measured rates, the same in every later run."""
-        if self._chosen is None:
-            recorded = self._decision.read_text() if self._decision.exists() else ""
-            if recorded in BATCH:
-                self._chosen = recorded
-            else:
-                self._pass = self._choose()
-                self._chosen = self._pass.runtime
-                with writing(self._decision):
-                    self._decision.parent.mkdir(parents=True, exist_ok=True)
-                    self._decision.write_text(self._chosen)
-        return self._chosen
+        """How passes run over these pictures."""
+        return self._running.runtime
 
-    def _choose(self) -> Pass:
-        check_cacheable(self._prefix)
-        views = 1 + sum(self._pictures.count(augment) - 1 for augment in self._augments)
-        chosen = choose_pass(
-            self._prefix,
-            self._pictures.sample(MEASURED),
-            passes=views * len(self._pictures),
-            onnx_file=self._exported,
-            device=self._device,
-            threads=self._threads,
-            deterministic=False,  # else nothing is left to choose
-        )
-        self.note = chosen.note
-        return chosen.run
-
-    def _ready_pass(self) -> Pass:
-        runtime = self.runtime
-        check_cacheable(self._prefix)
-        if self._pass is None:
-            self._pass = open_pass(
-                runtime,
-                self._prefix,
-                lambda: self._pictures.sample(MEASURED),
-                image_px=self._pictures.image_px,
-                onnx_file=self._exported,
-                device=self._device,
-                threads=self._threads,
-            )
-        if not self._checked:
-            few = self._pictures.sample(3)
-            check_untouched(self._prefix, few[:1])
-            if len(few) == 3:
-                check_independent(self._pass, few)
-            self._checked = True
-        return self._pass
+    @property
+    def note(self) -> str:
+        """Why passes are slower than they might be, once that was found."""
+        return self._running.note
 
     def _run_pass(self, augment: str, view: int, progress: Progress | None) -> None:
         """Push one view of every picture through the prefix, and keep the cuts that are not cached."""
-        run = self._ready_pass()
+        run = self._running.ready()
         began = time.monotonic()
         missing = [o for o in self._outputs if self._lookup(o, augment, view) is None]
+        if not missing:  # under the runtime that took the place of one that cannot be opened
+            return
         total = len(self._pictures)
         writers: dict[Output, EntryWriter] = {}
         done = 0
