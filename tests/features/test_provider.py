@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from feature_world import MakeProvider, pictures_of, small
 
 from tlsearch.data.pixels import PixelStore
 from tlsearch.data.views import make_view
+from tlsearch.errors import TlsearchError
+from tlsearch.features.cache import FeatureCache
 from tlsearch.features.extract import open_pass
 from tlsearch.features.passes import BATCH as BATCHES
 from tlsearch.features.passes import EAGER, Pass
@@ -108,9 +111,40 @@ def test_filling_takes_one_pass_a_view_and_shares_the_plain_one_between_augmenta
     provider.fill(lambda done, total: told.append((done, total)))
     views = 1 + 2  # the mirrored one, and two of "light" that are not plain
     batches = [BATCH, DEVELOPMENT - BATCH]
-    assert sorted(sizes) == sorted([*batches * views, 1, 2, 2]), "and the checks of a prefix"
+    assert sorted(sizes) == sorted([*batches * views, 1, 1, 2, 2]), "and the size of values, and the checks of a prefix"
     assert told == [(BATCH, DEVELOPMENT), (DEVELOPMENT, DEVELOPMENT)] * views
     assert provider.counts.pictures == views * DEVELOPMENT
+
+
+CUTS = 4 * (8 * 8 * 8 + 12 * 4 * 4 + 16)  # bytes of a picture and view: maps after stages 2 and 3, and pooled
+
+
+def with_room(engine: Engine, views: int) -> Engine:
+    """The same folder, where so many views of all cuts just fit."""
+    return replace(engine, cache=FeatureCache(engine.cache.folder, max_bytes=views * CUTS * DEVELOPMENT))
+
+
+def test_what_does_not_fit_as_a_whole_is_refused_before_anything_is_computed(
+    make_provider: MakeProvider, engine: Engine
+) -> None:
+    loaded = small()
+    sizes = count_batches(loaded)
+    small_cache = replace(engine, cache=FeatureCache(engine.cache.folder, max_bytes=4 * CUTS * DEVELOPMENT - 1))
+    given = {"cuts": (2, 3), "augments": ("none", "flip", "light")}  # four views
+    with pytest.raises(TlsearchError, match="3 cuts of 4 views take 0") as caught:
+        make_provider(loaded=loaded, engine=small_cache, **given).fill()
+    assert "run.cache_gb" in str(caught.value.hint)
+    assert sizes == [1], "one picture told how large its values are"
+    assert [list(folder.iterdir()) for folder in (engine.cache.folder, engine.prefixes) if folder.exists()] == [[]]
+    make_provider(engine=with_room(engine, 4), **given).fill()
+
+
+def test_what_is_there_already_is_not_refused(make_provider: MakeProvider, engine: Engine) -> None:
+    given = {"cuts": (2, 3)}
+    make_provider(**given).fill()
+    provider = make_provider(engine=with_room(engine, 1), **given)
+    provider.fill()
+    assert (provider.counts.misses, provider.counts.pictures) == (0, 0)
 
 
 def test_what_was_filled_needs_no_pass_in_the_next_process(make_provider: MakeProvider) -> None:

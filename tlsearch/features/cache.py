@@ -72,14 +72,24 @@ class FeatureCache:
         Raises:
             TlsearchError: Where the entry alone is larger than the cache may be.
         """
-        wanted = _bytes(shape, np.dtype(dtype))
+        self.check_room(_bytes(shape, np.dtype(dtype)), f"{key.get('cut')}: its features")
+        return EntryWriter(self, key_digest(key), shape, np.dtype(dtype))
+
+    def check_room(self, wanted: int, whose: str) -> None:
+        """Refuse what is larger than the cache may be.
+
+        Args:
+            wanted: Bytes that are to be kept at the same time.
+            whose: What they are, for the message.
+
+        Raises:
+            TlsearchError: Where it is too large.
+        """
         if wanted > self.max_bytes:
             raise TlsearchError(
-                f"{key.get('cut')}: its features take {wanted / 1e9:.1f} GB, the cache may take "
-                f"{self.max_bytes / 1e9:.1f} GB",
-                hint="raise run.cache_gb, or lower search.unfrozen.high or image_px",
+                f"{whose} take {wanted / 1e9:.1f} GB, the cache may take {self.max_bytes / 1e9:.1f} GB",
+                hint="raise run.cache_gb, or lower search.unfrozen.high, data.views or image_px",
             )
-        return EntryWriter(self, key_digest(key), shape, np.dtype(dtype))
 
     def _paths(self, digest: str) -> tuple[Path, Path]:
         return self.folder / f"{digest}.bin", self.folder / f"{digest}.json"

@@ -24,6 +24,7 @@ PASS_RULE = 2  # of exporting, folding and filling batches up: a change that cha
 PIXELS = "pixels"  # the cut before the first stage: the pictures themselves
 POOLED = "pooled"  # the cut after pooling
 PIXEL_BATCH = 32
+VALUE_BYTES = 4  # of float32
 
 Output = int | str  # frozen stages, or one of the two names above
 Progress = Callable[[int, int], None]  # pictures done, of how many
@@ -85,6 +86,7 @@ class FeatureProvider:
         engine: Engine,
     ) -> None:
         self.counts = CacheCounts()
+        self._backbone = loaded.spec.name
         self._pictures, self._cache = pictures, engine.cache
         self._device, self._threads = engine.device, engine.threads
         stages = len(loaded.backbone.stages)
@@ -102,11 +104,12 @@ class FeatureProvider:
         exported = {**self._identity, "cuts": inner, "image_px": pictures.image_px}
         decided = {**exported, "pictures": pictures.identity("none", 0), "device": engine.device.type}
         self._augments = tuple(augments)
-        views = 1 + sum(pictures.count(augment) - 1 for augment in self._augments)  # the plain one is shared
+        # the plain view is shared
+        self._distinct_views = 1 + sum(pictures.count(augment) - 1 for augment in self._augments)
         self._running = Running(
             self._prefix,
             pictures,
-            passes=views * len(pictures),
+            passes=self._distinct_views * len(pictures),
             exported=engine.prefixes / f"{key_digest(exported)}.prefix",
             decision=engine.prefixes / f"{key_digest(decided)}.runtime",
             device=engine.device,
@@ -142,11 +145,31 @@ class FeatureProvider:
                 yield values[place]
 
     def fill(self, progress: Progress | None = None) -> None:
-        """See to it that every searched cut of every view is cached: one pass for each view that is not."""
+        """See to it that every searched cut of every view is cached: one pass for each view that is not.
+
+        Raises:
+            TlsearchError: Before anything is computed, where all of it together is larger than the cache may be.
+        """
         with self._running.held():
+            if not self._filled():
+                self._check_room()
+                self._running.ready()  # what runs is known for sure from here on, and so are the entries' names
             for augment in ("none", *self._augments):
                 for output in self._outputs:
                     self._views(output, augment, progress)
+
+    def _filled(self) -> bool:
+        return self._running.decided is not None and all(
+            self._lookup(output, augment, view) is not None
+            for augment in ("none", *self._augments)
+            for view in range(self._pictures.count(augment))
+            for output in self._outputs
+        )
+
+    def _check_room(self) -> None:
+        values = self._running.values_each() * len(self._pictures) * self._distinct_views
+        whose = f"'{self._backbone}': the features at {len(self._outputs)} cuts of {self._distinct_views} views"
+        self._cache.check_room(values * VALUE_BYTES, whose)
 
     def _views(self, output: Output, augment: str, progress: Progress | None) -> list[NDArray[np.generic]]:
         return [self._view(output, augment, view, progress) for view in range(self._pictures.count(augment))]

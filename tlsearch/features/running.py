@@ -74,6 +74,13 @@ class Running:
             self._checked = True
         return run
 
+    def values_each(self) -> int:
+        """How many values one picture has at all cuts together: the prefix is asked about one."""
+        check_cacheable(self._prefix)
+        one = torch.from_numpy(self._pictures.sample(1)).to(self._prefix.normalise.scale.device)
+        with torch.no_grad():
+            return sum(output.numel() for output in self._prefix(one))
+
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """While passes may run. What they hold is given back: activations of every lane, or buffers on a GPU.
