@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from stats_memory import peak_of
 
 from tlsearch.stats import probing, sample
 from tlsearch.stats.closed_form import closed_form, closed_forms
@@ -170,6 +171,20 @@ def test_only_chosen_pictures_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     before = closed_form(features, labels, 2, np.arange(1_500))
     features[1_500:] = np.nan
     assert np.array_equal(closed_form(features, labels, 2, np.arange(1_500)).weights, before.weights)
+
+
+def test_a_large_fold_is_answered_some_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = clouds(20_000, classes=2, width=128)  # 20 MB
+    folds = np.where(np.arange(len(labels)) < 600, -1, 0)
+    monkeypatch.setattr(probing, "LOGISTIC", 0)
+    peak, blocks = peak_of(lambda: probe_folds(features, labels, 2, folds).answers)
+    assert peak < features.nbytes, "the fold in double precision would be twice that"
+    monkeypatch.setattr(probing, "ANSWERED_AT_ONCE", len(labels))
+    whole = probe_folds(features, labels, 2, folds).answers
+    assert blocks.keys() == whole.keys()
+    for kind, said in whole.items():
+        np.testing.assert_allclose(blocks[kind], said, rtol=1e-6)
+        assert not np.isnan(said[600:]).any()
 
 
 def test_of_many_pictures_in_many_classes_logistic_regression_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

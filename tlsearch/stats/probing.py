@@ -17,6 +17,7 @@ from tlsearch.stats.metrics import Groups, Integers, Predictions, score
 from tlsearch.stats.priors import CLASSES_ALIKE, log_priors
 from tlsearch.stats.sample import MOST_FITTED, Sample
 
+ANSWERED_AT_ONCE = 8_192  # pictures: 1 280 features of so many take 84 MB in double precision
 LOGISTIC = 200_000  # pictures times classes of a fold: of more, logistic regression takes longer than all else together
 
 
@@ -53,17 +54,28 @@ def probe_folds(
     answers: dict[str, Predictions] = {}
     starts = []
     for fold in range(int(deal.max()) + 1):
-        train, asked = np.flatnonzero(deal != fold), deal == fold
+        train, asked = np.flatnonzero(deal != fold), np.flatnonzero(deal == fold)
         sample = Sample.of(features, truth, classes, train, groups=groups)
         found = closed_forms(sample.directions, sample.labels, classes, groups=sample.groups)
         starts.append(sample.answering(best_of(found)))
         fits = {kind: one.classifier for kind, one in found.items()}
         if min(len(truth), MOST_FITTED) * classes <= LOGISTIC:
             fits["logistic"] = logistic_on(sample.directions, sample.labels, classes, groups=sample.groups)
-        for kind, fit in fits.items():
-            said = sample.answering(fit).log_probs(features[asked])
-            answers.setdefault(kind, np.full((len(truth), classes), np.nan, dtype=np.float32))[asked] = said
+        fits = {kind: sample.answering(fit) for kind, fit in fits.items()}
+        for kind in fits:
+            if kind not in answers:
+                answers[kind] = np.full((len(truth), classes), np.nan, dtype=np.float32)
+        for start in range(0, len(asked), ANSWERED_AT_ONCE):
+            _answer(fits, features, asked[start : start + ANSWERED_AT_ONCE], answers)
     return FoldProbes(answers=answers, starts=starts)
+
+
+def _answer(
+    fits: Mapping[str, Classifier], features: Features, rows: Integers, answers: Mapping[str, Predictions]
+) -> None:
+    read = np.asarray(features[rows], dtype=np.float64)
+    for kind, fit in fits.items():
+        answers[kind][rows] = fit.log_probs(read)
 
 
 def probe_scores(
