@@ -111,7 +111,7 @@ COPIES = {
 def find_links(store: PixelStore, _: object, indices: list[int]) -> Links:
     found = [
         Link(one=one, other=other, likeness=pair.likeness, mirrored=pair.mirrored)
-        for pair in near_pairs(store, indices, np.zeros((0, 2), np.int64))
+        for pair in near_pairs(store, indices, lambda: np.zeros((0, 2), np.int64))
         for one, other in [sorted((store.hashes[pair.one], store.hashes[pair.other]))]
     ]
     return links_of(found, len(indices))

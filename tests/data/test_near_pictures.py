@@ -32,7 +32,7 @@ def found(
     for file, picture in zip(files, pictures, strict=True):
         picture.save(file)
     store = PixelStore.build(files, COMPARED_PX, folder / "pixels")
-    return near_pairs(store, range(len(files)), candidates, progress)
+    return near_pairs(store, range(len(files)), lambda: candidates, progress)
 
 
 COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -80,17 +80,27 @@ def test_a_copy_that_no_hash_finds_is_confirmed_where_a_network_proposes_it(
     assert (pair.one, pair.other, pair.mirrored) == (0, SCENES, True)
 
 
+def looked_at(folder: Path, pictures: list[Image.Image], candidates: np.ndarray = NOTHING_ELSE) -> int:
+    """How many pairs were compared; one that is looked at both ways round counts twice."""
+    totals: set[int] = set()
+    found(folder, pictures, candidates, lambda _, total: totals.add(total))
+    return next(iter(totals), 0)
+
+
 def test_what_a_hash_proposes_is_looked_at_one_way_round_and_what_a_network_proposes_both(
     tmp_path: Path, scenes: list[Image.Image]
 ) -> None:
-    def looks(folder: str, candidates: np.ndarray) -> int:
-        totals: set[int] = set()
-        found(tmp_path / folder, [*scenes[:2], mirrored(scenes[0])], candidates, lambda _, total: totals.add(total))
-        (total,) = totals
-        return total
+    assert looked_at(tmp_path / "hash", [*scenes[:2], mirrored(scenes[0])]) == 1
+    even = Image.blend(scenes[0], mirrored(scenes[0]), 0.5)  # looks the same both ways round
+    width, height = even.size
+    pictures = [even, *scenes[1:], even.crop((round(0.06 * width), 0, round(0.98 * width), round(0.94 * height)))]
+    by_hash = looked_at(tmp_path / "no network", pictures)
+    assert looked_at(tmp_path / "network", pictures, np.array([[0, len(pictures) - 1]])) == by_hash + 2
 
-    assert looks("hash", NOTHING_ELSE) == 1
-    assert looks("network", np.array([[0, 1]])) == 3
+
+def test_what_does_not_look_alike_at_a_glance_is_not_aligned(tmp_path: Path, scenes: list[Image.Image]) -> None:
+    everyone = np.array([(a, b) for a in range(SCENES) for b in range(a + 1, SCENES)])
+    assert looked_at(tmp_path, scenes, everyone) < len(everyone) // 2  # each would be looked at both ways round
 
 
 def test_black_pictures_are_no_copies_of_one_another(tmp_path: Path, scenes: list[Image.Image]) -> None:

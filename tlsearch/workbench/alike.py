@@ -34,10 +34,13 @@ def find_alike(parts: Parts, job: Job, emit: Emit) -> RowResult:
     """
     began = time.monotonic()
     (row,) = job.rows
-    candidates = np.zeros((0, 2), np.int64)
-    if row.recipe.backbone in parts.context.backbones:
+
+    def candidates() -> NDArray[np.int64]:
+        if row.recipe.backbone not in parts.context.backbones:
+            return np.zeros((0, 2), np.int64)
         features = _features(parts, job, shown(emit, "pictures looked at, to find copies"))
-        candidates = pairs_by_cosine(features, parts.device)
+        return pairs_by_cosine(features, parts.device)
+
     progress = shown(emit, "pairs that look alike, compared")
     pairs = near_pairs(parts.store, parts.context.development, candidates, progress)
     found = [[pair.one, pair.other, pair.likeness, pair.mirrored] for pair in pairs]
