@@ -145,6 +145,31 @@ def test_results_that_come_together_are_written_down_with_the_end_of_their_job(d
     assert told == [0, 2]
 
 
+def test_heads_that_end_group_by_group_are_told_in_the_order_in_which_they_were_asked_for(desk: Desk) -> None:
+    def ends_in_pieces(job: Job) -> list[WorkerEvent]:
+        return [*(result(job, job.rows[place]) for place in (0, 3, 1, 2)), JobEnded(job=job.id)]
+
+    dispatcher, _ = desk.dispatcher(ends_in_pieces)
+    dispatcher.dispatch(desk.ask(4))
+    listen(dispatcher)
+    assert [event.data["trial"] for event in desk.store.events("s", ["told"])] == [0, 1, 2, 3]
+
+
+def test_heads_of_a_killed_worker_that_are_on_the_disk_are_kept_and_the_others_asked_again_one_by_one(
+    desk: Desk,
+) -> None:
+    def ends_in_pieces(job: Job) -> list[WorkerEvent]:
+        some = [result(job, job.rows[place]) for place in (2, 0)] if len(job.rows) > 1 else []
+        return [*some, *dies(job)] if some else does_well(job)
+
+    dispatcher, executor = desk.dispatcher(ends_in_pieces)
+    dispatcher.dispatch(desk.ask(4))
+    listen(dispatcher)
+    assert [[row.trial for row in job.rows] for job in executor.jobs] == [[0, 1, 2, 3], [1], [3]]
+    assert [event.data["trial"] for event in desk.store.events("s", ["told"])] == [0, 2, 1, 3]
+    assert [desk.attempts(trial) for trial in (0, 1)] == [[(1, None)], [(1, FailureReason.KILLED), (2, None)]]
+
+
 def test_five_failures_at_the_start_stop_the_run_and_name_the_last_one(desk: Desk) -> None:
     dispatcher, _ = desk.dispatcher(fails)
     for trial in desk.ask(5):

@@ -252,7 +252,8 @@ class Dispatcher:
 
     def _tell(self, results: Sequence[RowResult], epochs: Sequence[EpochRecord]) -> list[TrialRecord]:
         """The same without the breaker, which counts what was trained in this run."""
-        told = self.ledger.tell(results, epochs)
+        # heads end group by group, and in as many pieces as take their time: the order is not to depend on that
+        told = self.ledger.tell(sorted(results, key=lambda result: result.trial), epochs)
         for record in told:
             self._watcher.trial(record)
         return told
