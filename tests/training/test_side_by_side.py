@@ -1,18 +1,21 @@
 """Heads of a job side by side: each learns what it learns alone, whoever stands beside it (contract C3)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from test_stacked import CLASSES, DROPOUT_SEED, FOLD_LIST, WIDTH, Told, material, recipe
+from test_stacked import CLASSES, DROPOUT_SEED, FOLD_LIST, VIEWS, WIDTH, Told, material, recipe
 from torch import nn
 
+from tlsearch.errors import StoreError
 from tlsearch.training import heads
+from tlsearch.training.fit import Material
 from tlsearch.training.heads import HeadOutcome, HeadRow, fit_heads
-from tlsearch.training.loop import NonFiniteError
+from tlsearch.training.loop import Inputs, NonFiniteError
 from tlsearch.training.recipe import Phase, Recipe
 from tlsearch.training.stacked import StackedRow, fit_stacked, folds_in_step
 
@@ -53,7 +56,14 @@ def probabilities(outcome: HeadOutcome) -> list[np.ndarray]:
 
 
 def fitted_together(rows: Sequence[HeadRow], folds: int = 5) -> list[HeadOutcome]:
-    return fit_heads(rows, material(), FOLD_LIST[:folds])
+    return in_order(fit_heads(rows, material(), FOLD_LIST[:folds]))
+
+
+def in_order(found: Iterable[tuple[int, HeadOutcome]]) -> list[HeadOutcome]:
+    """Outcomes by the place of their row, each told once."""
+    by_place = sorted(found, key=itemgetter(0))
+    assert [place for place, _ in by_place] == list(range(len(by_place)))
+    return [outcome for _, outcome in by_place]
 
 
 def assert_same(one: HeadOutcome, other: HeadOutcome) -> None:
@@ -198,17 +208,77 @@ def test_a_head_that_cannot_be_built_is_its_own_rows_fault() -> None:
     assert_same(third, *fitted_together(rows[2:]))
 
 
-def test_rows_that_do_not_fit_together_are_trained_one_by_one() -> None:
-    stuff, asked = material(), 0
+def test_a_head_is_told_before_the_next_one_is_trained_and_those_side_by_side_one_after_another() -> None:
+    trained: list[int] = []
 
-    def inputs(frozen: int, augment: str) -> Any:
-        nonlocal asked
-        asked += 1
-        if asked == 1:
-            raise torch.OutOfMemoryError("the stack is too large")
-        return material().inputs(frozen, augment)
+    def watched(place: int, hidden: int) -> HeadRow:
+        def on_epoch(*_: object) -> None:
+            trained.append(place)
 
+        return replace(row(plan(1, 0.1), place, hidden=hidden), on_epoch=on_epoch)
+
+    rows = [watched(place, hidden) for place, hidden in enumerate([6, 0, 6, 0])]
+    seen = [(place, set(trained)) for place, _ in fit_heads(rows, material(), FOLD_LIST)]
+    assert seen == [(0, {0}), (1, {0, 1, 3}), (3, {0, 1, 3}), (2, {0, 1, 2, 3})]
+
+
+class Stumbling:
+    """Features that raise an error once, after so many steps."""
+
+    def __init__(self, error: Exception, *, after_steps: int = 0) -> None:
+        self._error: Exception | None = error
+        self._left = after_steps
+
+    def on(self) -> Material:
+        return replace(material(), inputs=lambda frozen, augment: self)
+
+    views: Sequence[Any] = VIEWS[:1]
+
+    def gather(self, rows: Any, views: Any, device: torch.device) -> torch.Tensor:
+        self._left -= 1
+        if self._left < 0 and self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return Inputs(views=VIEWS[:1]).gather(rows, views, device)
+
+
+SHORT_OF_MEMORY = torch.OutOfMemoryError("the stack is too large")
+STEPS_AN_EPOCH = 5  # 34 or 35 pictures in batches of 8
+
+
+@pytest.mark.parametrize("error", [SHORT_OF_MEMORY, RuntimeError("no such kernel"), ValueError("an odd size")])
+def test_rows_whose_stack_fails_are_trained_one_by_one_and_told_with_their_own_time(error: Exception) -> None:
     rows = [row(plan(2, 0.1), seed) for seed in range(3)]
-    found = fit_heads(rows, replace(stuff, inputs=inputs), FOLD_LIST)
+    found = in_order(fit_heads(rows, Stumbling(error).on(), FOLD_LIST))
     for one, outcome in zip(rows, found, strict=True):
         assert_same(outcome, *fitted_together([one]))
+        assert outcome.side_by_side == 1
+        assert outcome.seconds > 0
+    assert len({outcome.seconds for outcome in found}) > 1, "each has its own"
+
+
+def test_a_stack_that_fails_costs_no_group_that_is_trained_already() -> None:
+    rows = [row(plan(2, 0.1), 1, hidden=6), row(plan(2, 0.1), 2), row(plan(2, 0.1), 3)]
+    stumbling = Stumbling(RuntimeError("no such kernel"), after_steps=2 * STEPS_AN_EPOCH + len(FOLD_LIST))
+    found = in_order(fit_heads(rows, stumbling.on(), FOLD_LIST))
+    for one, outcome in zip(rows, found, strict=True):
+        assert_same(outcome, *fitted_together([one]))
+
+
+@pytest.mark.parametrize(
+    "error", [torch.AcceleratorError("CUDA error: device-side assert triggered"), StoreError("the disk is full")]
+)
+def test_a_lost_device_and_a_full_disk_are_no_rows_fault(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        list(fit_heads([row(plan(2, 0.1), seed) for seed in range(3)], Stumbling(error).on(), FOLD_LIST))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_epoch_of_a_stack_that_is_given_up_is_not_told_again(count: int) -> None:
+    told = [Told() for _ in range(count)]  # each checks that epochs come in order
+    rows = [row(plan(5, 0.1), seed, told=one) for seed, one in enumerate(told)]
+    stumbling = Stumbling(SHORT_OF_MEMORY, after_steps=3 * STEPS_AN_EPOCH + 1)
+    found = in_order(fit_heads(rows, stumbling.on(), FOLD_LIST))
+    assert not any(isinstance(outcome.answers, Exception) for outcome in found)
+    for one in told:
+        assert {fold: len(losses) for fold, losses in one.losses.items()} == dict.fromkeys(range(5), 5)

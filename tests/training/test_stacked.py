@@ -102,7 +102,7 @@ def together(
 ) -> tuple[list[np.ndarray], Told]:
     told = Told()
     row = HeadRow(recipe=plan, head=seeded(build), dropout_seed=DROPOUT_SEED, on_epoch=told)
-    (outcome,) = fit_heads([row], stuff, folds)
+    ((_, outcome),) = fit_heads([row], stuff, folds)
     if isinstance(outcome.answers, Exception):
         raise outcome.answers
     return outcome.answers, told

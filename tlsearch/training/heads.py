@@ -2,16 +2,18 @@
 
 import contextlib
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tlsearch.errors import StoreError
 from tlsearch.training.fit import Material, fitted
-from tlsearch.training.loop import Fold, NonFiniteError, is_out_of_memory
+from tlsearch.training.loop import Fold, NonFiniteError, is_device_lost, is_out_of_memory
 from tlsearch.training.recipe import Recipe
 from tlsearch.training.resident import on_device
 from tlsearch.training.stacked import (
@@ -68,7 +70,20 @@ class HeadOutcome:
     side_by_side: int
 
 
-def fit_heads(rows: Sequence[HeadRow], material: Material, folds: Sequence[Fold]) -> list[HeadOutcome]:
+class _Once:
+    """Tells each epoch of a row once, though a stack that was given up has told some that are trained again."""
+
+    def __init__(self, tell: FoldEpochDone) -> None:
+        self._tell = tell
+        self._told: set[tuple[int, int]] = set()
+
+    def __call__(self, fold: Fold, epoch: int, loss: float, seconds: float) -> None:
+        if (fold.fold, epoch) not in self._told:
+            self._told.add((fold.fold, epoch))
+            self._tell(fold, epoch, loss, seconds)
+
+
+def fit_heads(rows: Sequence[HeadRow], material: Material, folds: Sequence[Fold]) -> Iterator[tuple[int, HeadOutcome]]:
     """Fit the heads of a job on every fold; what a head learns depends on the head and the folds alone.
 
     Args:
@@ -76,20 +91,17 @@ def fit_heads(rows: Sequence[HeadRow], material: Material, folds: Sequence[Fold]
         material: What they stand on.
         folds: Of one partition.
 
-    Returns:
-        One a row, in order.
+    Yields:
+        The place of a row and what became of it, as soon as that is known: of rows side by side one after another.
+
+    Raises:
+        StoreError: Where the disk is full.
+        torch.AcceleratorError: Where the device was lost while several rows were in work.
     """
-    outcomes: dict[int, HeadOutcome] = {}
     material = on_device(material)
     for places in _groups(rows, material, len(folds)):
-        began = time.monotonic()
-        found = _fit_group([rows[place] for place in places], material, folds)
-        seconds = (time.monotonic() - began) / len(places)
-        outcomes |= {
-            place: HeadOutcome(answers=answers, seconds=seconds, side_by_side=len(places))
-            for place, answers in zip(places, found, strict=True)
-        }
-    return [outcomes[place] for place in range(len(rows))]
+        group = [replace(rows[place], on_epoch=_Once(rows[place].on_epoch)) for place in places]
+        yield from zip(places, _fit_group(group, material, folds), strict=True)
 
 
 def _groups(rows: Sequence[HeadRow], material: Material, folds: int) -> Iterator[list[int]]:
@@ -142,20 +154,42 @@ def _threads(head: nn.Sequential) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _fit_group(rows: Sequence[HeadRow], material: Material, folds: Sequence[Fold]) -> Sequence[Answers | Exception]:
-    if len(rows) > 1:
-        try:
-            return _side_by_side(rows, material, folds)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-    # out of the handler, whose error holds on to all that did not fit
-    return [_caught(row, material, folds) for row in rows]
+def _fit_group(rows: Sequence[HeadRow], material: Material, folds: Sequence[Fold]) -> Iterator[HeadOutcome]:
+    """Outcomes in the order of the rows, all at once where they shared their steps."""
+    began = time.monotonic()
+    together = _tried_together(rows, material, folds) if len(rows) > 1 else None
+    if together is not None:
+        seconds = (time.monotonic() - began) / len(rows)
+        for found in together:
+            yield HeadOutcome(answers=found, seconds=seconds, side_by_side=len(rows))
+        return
+    for row in rows:
+        began = time.monotonic()
+        answers = _caught(row, material, folds)
+        yield HeadOutcome(answers=answers, seconds=time.monotonic() - began, side_by_side=1)
+
+
+def _tried_together(
+    rows: Sequence[HeadRow], material: Material, folds: Sequence[Fold]
+) -> Sequence[Answers | Exception] | None:
+    """What rows side by side come to; None where the stack failed, for a reason that each row alone may not have."""
+    try:
+        return _side_by_side(rows, material, folds)
+    except StoreError:
+        raise
+    except Exception as error:
+        if is_device_lost(error):
+            raise
+        if not is_out_of_memory(error):
+            traceback.print_exc()  # to the worker's log: where every row does well alone, nothing else tells of it
+    return None  # out of the handler, whose error holds on to all that did not fit
 
 
 def _caught(row: HeadRow, material: Material, folds: Sequence[Fold]) -> Answers | Exception:
     try:
         return _fit_one(row, material, folds)
+    except StoreError:
+        raise
     except Exception as error:  # of whatever kind: it is this row's outcome
         return error
 

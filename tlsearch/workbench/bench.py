@@ -41,12 +41,14 @@ class StudyBench:
 
         Raises:
             StoreError: Where the disk is full.
-            DeviceLostError: Where no job can run here any more; the row that it happened to has its result.
+            DeviceLostError: Where no job can run here any more; the row that it happened to has its result, where
+                one alone was in work.
         """
         try:
             self._do(job, emit)
         except DeviceLostError as lost:
-            emit(lost.result)
+            if lost.result is not None:
+                emit(lost.result)
             raise
 
     def _do(self, job: Job, emit: Emit) -> None:
@@ -67,14 +69,7 @@ class StudyBench:
 
     def _score(self, job: Job, emit: Emit) -> None:
         scorer = Scorer(self._parts, self._starts, self._costs, job, emit)
-        if not job.ends_together:
-            for row in job.rows:
-                emit(scorer.score_fine_tuned(row))
-            return
-        try:
-            results = scorer.score_heads(job.rows)
-        except Exception as error:  # what the rows share failed, so each of them did
-            results = [failed_row(job, row, error, 0.0) for row in job.rows]
+        results = scorer.score_heads(job.rows) if job.ends_together else map(scorer.score_fine_tuned, job.rows)
         for result in results:
             emit(result)
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -33,11 +33,13 @@ class DeviceLostError(Exception):
     """The device is of no more use to this process, which should end.
 
     Args:
-        result: Of the row that it happened to.
+        detail: One line.
+        result: Of the row that it happened to; None where several were in work, of which nobody knows whose fault it
+            was.
     """
 
-    def __init__(self, result: RowResult) -> None:
-        super().__init__(result.detail)
+    def __init__(self, detail: str, result: RowResult | None = None) -> None:
+        super().__init__(detail)
         self.result = result
 
 
@@ -72,12 +74,23 @@ class Scorer:
         # no trial's own: one draw serves all heads that are trained side by side, and comparisons are paired
         self._dropout_seed = derive(parts.context.seed, "dropout", job.repeat)
 
-    def score_heads(self, rows: tuple[Row, ...]) -> list[RowResult]:
-        """Score rows that train heads alone; they share all but what a job's rows may vary."""
-        material = self._material(rows[0])
-        heads = [self._head_row(row, material) for row in rows]
-        outcomes = fit_heads(heads, material, self._folds)
-        return [self._head_result(row, outcome) for row, outcome in zip(rows, outcomes, strict=True)]
+    def score_heads(self, rows: tuple[Row, ...]) -> Iterator[RowResult]:
+        """Score rows that train heads alone; they share all but what a job's rows may vary.
+
+        Yields:
+            Each row's result as soon as it is known: of heads that learn side by side one after another.
+        """
+        left = dict(enumerate(rows))
+        try:
+            material = self._material(rows[0])
+            for place, outcome in fit_heads([self._head_row(row, material) for row in rows], material, self._folds):
+                yield self._head_result(left.pop(place), outcome)
+        except (StoreError, DeviceLostError):
+            raise
+        except Exception as error:  # what the rows share failed, so each of those that are left did
+            if is_device_lost(error) and len(left) > 1:
+                raise DeviceLostError(_named(error)) from error
+            yield from (failed_row(self._job, row, error, 0.0) for row in left.values())
 
     def _head_result(self, row: Row, outcome: HeadOutcome) -> RowResult:
         if isinstance(outcome.answers, Exception):
@@ -249,7 +262,7 @@ def failed_row(job: Job, row: Row, error: Exception, seconds: float) -> RowResul
 
     Raises:
         StoreError: The error itself, where it tells of the disk: no trial is counted for that.
-        DeviceLostError: Where nothing more can be computed here; holds the result.
+        DeviceLostError: Where nothing more can be computed here; holds the result, unless it is the error itself.
     """
     if isinstance(error, StoreError | DeviceLostError):
         raise error
@@ -259,12 +272,19 @@ def failed_row(job: Job, row: Row, error: Exception, seconds: float) -> RowResul
         reason = FailureReason.OUT_OF_MEMORY
     else:
         reason = FailureReason.EXCEPTION
-    first_line = (str(error).splitlines() or [""])[0]
-    detail = first_line if isinstance(error, NonFiniteError) else f"{type(error).__name__}: {first_line}"
+    detail = _first_line(error) if isinstance(error, NonFiniteError) else _named(error)
     result = RowResult.of(job, row, TrialState.FAILED, reason=reason, detail=detail, seconds=seconds)
     if is_device_lost(error):
-        raise DeviceLostError(result) from error
+        raise DeviceLostError(detail, result) from error
     return result
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {_first_line(error)}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
 
 
 def _worse(reached: float, threshold: float | None) -> bool:
