@@ -118,7 +118,7 @@ def command_line() -> argparse.Namespace:
     names = [each.name for each in ROWS] + [QUALITY]
     parser.add_argument("--rows", default=",".join(names), help=f"comma-separated: {', '.join(names)}; or none")
     parser.add_argument("--rounds", type=int, help="steady ones of each row; else as many as the row asks for")
-    parser.add_argument("--seeds", type=int, default=20, help="of the row of quality")
+    parser.add_argument("--seeds", type=int, default=peers_quality.SEEDS, help="of the row of quality")
     parser.add_argument("--fresh", action="store_true", help="forget earlier rounds of these rows")
     parser.add_argument("--material", type=Path, help="keep pictures and weights in this folder")
     parser.add_argument("--gather", type=Path, nargs="+", default=[], metavar="FILE", help="rows of other benchmarks")

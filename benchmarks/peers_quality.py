@@ -28,13 +28,14 @@ from peers_material import TORCH_WEIGHTS, part_of, square
 from peers_processes import HERE, NAME, run_tlsearch, timed
 from peers_rounds import OURS
 from peers_rows import Row, row
-from plain_loop import FEATURES, Stem, load_network
+from plain_network import FEATURES, Stem, load_network
 from provenance import Provenance
 from tlsearch.host import PluginHost
 from tlsearch.model import load_final
 
 ROW = "heads_celebs"  # whose space, trials and epochs are searched
 PICTURES, FRESH = 150, 20_000
+SEEDS = 20
 FRESH_SEED = 0  # of the pictures to be tested on; study seeds begin at 1
 BATCH = 64
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # heads are small, and seeds run side by side

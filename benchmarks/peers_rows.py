@@ -130,7 +130,7 @@ ROWS = (
         unfrozen=4,
         contenders={
             "B1": Contender(trials=1, epochs=2, target=3, stretch=5),
-            "B2": Contender(trials=1, epochs=2),
+            "B2": Contender(trials=3),
             "tlsearch": Contender(trials=TOO_FEW_TO_RACE),
         },
     ),
@@ -142,7 +142,7 @@ ROWS = (
         unfrozen=1,
         contenders={
             "B1": Contender(trials=1, epochs=2, target=6, stretch=10),
-            "B2": Contender(trials=1, epochs=2),
+            "B2": Contender(trials=6),
             "tlsearch": Contender(trials=12),
         },
     ),

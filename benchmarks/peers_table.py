@@ -7,7 +7,7 @@ from typing import Any
 import machine
 from figures import Figure, digits, table
 from gpu_rows import GPU, promised
-from peers_quality import REFITTED, best_peer, difference, scores_in
+from peers_quality import REFITTED, SEEDS, best_peer, difference, scores_in
 from peers_rounds import OURS, QUALITY, Round, counted, middle, newest, rounds_in, steady
 from peers_rows import ROWS, WHO, Contender, Row
 from provenance import Provenance
@@ -68,7 +68,7 @@ def own(played: Sequence[tuple[Row, Sequence[Round]]], scores: Sequence[Mapping[
             stretch=BETTER,
             measured=value,
             unit="points",
-            told=f"{len(scores)} seeds, 95 %: {low:+.2f} to {high:+.2f}",
+            told=f"{len(scores)} of {SEEDS} seeds, 95 %: {low:+.2f} to {high:+.2f}",
         )
 
 
@@ -78,7 +78,8 @@ def peer_figures(row: Row, who: str, how: Contender, rounds: Sequence[Round]) ->
     """
     base = f"{row.title}, against {who}"
     those = counted(rounds)
-    told = f"{len(steady(rounds))} of {len(rounds)} rounds steady"
+    calm = len(steady(rounds))
+    told = f"{calm} of {len(rounds)} rounds steady" + (f", {row.rounds} are asked for" if calm < row.rounds else "")
     found: list[tuple[str, float | None, str]] = [(base, middle(rounds, who) if rounds else None, told)]
     if any(one.times[OURS].pruned for one in those):
         found.append((f"{base}, all trials trained to their end", median(one.unraced_ratio(who) for one in those), ""))

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ from peers_material import part_of, prepare_weights
 from peers_processes import study_file, timed
 from peers_quality import frozen_network
 from peers_rows import Row, row
-from plain_loop import FEATURES, Kept, Search
+from plain_loop import Kept, Pictures, Search, extract
+from plain_network import FEATURES
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.model import Prefix, build_backbone
@@ -76,6 +78,15 @@ def test_the_plain_loop_searches_pictures_and_features_alike(tmp_path: Path) -> 
         trials = json.loads(done.stdout)["trials"]
         assert [len(one["epochs"]) for one in trials] == [2, 2, 2]
         assert max(one["score"] for one in trials) == 1.0
+
+
+def test_features_by_hand_leave_no_worker_behind_that_a_later_trial_would_wait_for(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    for number in range(3):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / "one" / f"{number}.png")
+    features = extract(nn.Flatten(), Pictures(tmp_path, again=False))
+    assert features.features[:, 0].tolist() == [0, 1, 2]
+    assert multiprocessing.active_children() == []
 
 
 def searched_by_plain_loop(asked: Row) -> dict[str, BaseDistribution]:

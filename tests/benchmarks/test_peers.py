@@ -181,7 +181,7 @@ def test_the_page_holds_every_target_against_what_was_measured() -> None:
     ]
     gathered = [{"by": "extraction", "figures": [asdict(one) for one in figures], **told}]
     shown = page({"rounds": [as_json(one) for one in rounds], "quality": quality, "gathered": gathered})
-    steady = "3 of 3 rounds steady"
+    steady = "3 of 3 rounds steady, 5 are asked for"
     assert f"| linear and mlp heads, drawings, against B1 | 20 times ({steady}) | 15: met | 40: **missed** |" in shown
     assert (
         "| linear and mlp heads, drawings, against B1, up to the last trial's result of each | 40 times |  |  |"
@@ -192,9 +192,10 @@ def test_the_page_holds_every_target_against_what_was_measured() -> None:
     assert f"| linear and mlp heads, drawings, against B3 | 45 times ({steady}) | 60: **missed** |" in shown
     assert "| linear and mlp heads, photographs, against B1 | not measured | 100 | 300 |" in shown
     score = "| score of the chosen configuration, against"
-    assert f"{score} B2 | 1.2 points (3 seeds, 95 %: +0.95 to +1.45) | -0.5: met | 0: met |" in shown
+    assert f"{score} B2 | 1.2 points (3 of 20 seeds, 95 %: +0.95 to +1.45) | -0.5: met | 0: met |" in shown
     assert (
-        f"{score} B2, fitted anew | -0.3 points (3 seeds, 95 %: -0.55 to -0.05) | -0.5: met | 0: **missed** |" in shown
+        f"{score} B2, fitted anew | -0.3 points (3 of 20 seeds, 95 %: -0.55 to -0.05) | -0.5: met | 0: **missed** |"
+        in shown
     )
     assert "| extraction | 2.9 times (5 rounds) | 3: **missed** | 4: **missed** |" in shown
     assert "| growth | 1.2 times as long | 1.5: met | 1.1: **missed** |" in shown
@@ -209,9 +210,12 @@ def test_what_was_raced_is_also_shown_as_if_nothing_had_been_stopped_early() -> 
     raced = replace(one.times["tlsearch"], pruned=3, unraced_s=40.0)
     shown = page({"rounds": [as_json(replace(one, times={**one.times, "tlsearch": raced}))]})
     base = "trials that train the last 4 stages, against B1"
-    assert f"| {base} | 5 times (1 of 1 rounds steady) | 3: met | 5: met |" in shown
+    assert f"| {base} | 5 times (1 of 1 rounds steady, 5 are asked for) | 3: met | 5: met |" in shown
     assert f"| {base}, all trials trained to their end | 2.5 times | 3: **missed** | 5: **missed** |" in shown
-    assert "| trials that train the last 4 stages, against B2 | 1.5 times (1 of 1 rounds steady) |  |  |" in shown
+    assert (
+        "| trials that train the last 4 stages, against B2 | 1.5 times (1 of 1 rounds steady, 5 are asked for) |  |  |"
+        in shown
+    )
 
 
 def test_figures_of_a_gpu_stand_under_its_name_in_place_of_what_is_promised() -> None:
