@@ -204,8 +204,8 @@ def several_heads(trials: int, workers: int) -> list[Proposal]:
     return found
 
 
-@pytest.mark.parametrize(("workers", "jobs"), [(1, [60]), (4, [20, 20, 20])])
-def test_start_up_is_one_job_for_one_worker_and_jobs_of_a_tenth_for_several(workers: int, jobs: list[int]) -> None:
+@pytest.mark.parametrize(("workers", "jobs"), [(1, [60]), (4, [5] * 12)])
+def test_start_up_is_one_job_for_one_worker_and_jobs_that_are_shared_for_several(workers: int, jobs: list[int]) -> None:
     first = several_heads(200, workers)
 
     assert [proposal.kind for proposal in first] == [TrialKind.STARTUP] * 60
@@ -216,6 +216,18 @@ def test_how_many_workers_there_are_changes_no_startup_trial() -> None:
     alone, several = several_heads(200, 1), several_heads(200, 4)
 
     assert {p.recipe.digest() for p in alone} == {p.recipe.digest() for p in several}
+
+
+@pytest.mark.parametrize(("workers", "rows"), [(1, 20), (2, 10), (4, 5), (64, 1)])
+def test_the_more_jobs_are_in_work_the_fewer_rows_each_has(workers: int, rows: int) -> None:
+    study = config(trials=200, search={"heads": ["linear"], "unfrozen": 0, "batch_size": 16})
+    space = space_of(study, BACKBONES[:1])
+    history = [ended(record_of(number, proposal)) for number, proposal in enumerate(several_heads(200, 1))]
+
+    found = next_round(space, history, config=study, probe_scores=PROBES, room=200, workers=workers)
+
+    assert isinstance(found, list)
+    assert len(found) == rows
 
 
 def test_the_sampler_is_not_asked_before_a_first_start_up_trial_has_ended() -> None:

@@ -14,7 +14,7 @@ from tlsearch.space import ParamValue
 from tlsearch.study import StudyConfig
 from tlsearch.training.recipe import Recipe
 
-ROUNDS = 10  # at least so many rounds share the budget
+ROUNDS = 10  # at least so many rounds share the budget; a round is a job for each worker
 MOST_ROWS = 64  # of a job
 # A job has one backbone, head, batch size and so on. Where these can be many, more rows cost what the sampler learns of
 # them. On a model of 500 real trials: with 36, 300 trials in jobs of 15 or 30 ended 0.5 +- 0.5 points below jobs of 8;
@@ -102,7 +102,7 @@ def next_round(
         config: The study; its budget, sampler, seed and baselines are looked at.
         probe_scores: Of linear probes, by backbone; the same in every round of a study.
         room: How many trials may be handed out now.
-        workers: How many jobs are in work at a time; several share the start-up trials.
+        workers: How many jobs are in work at a time; the more there are, the fewer rows each has.
         missed: By how much each completed trial misses each floor of the study, by number.
         known: Of the earlier rounds of this process.
     """
@@ -147,7 +147,7 @@ class _Round:
         self._left = config.study.budget.trials - spent
         trials = config.study.budget.trials
         spread = max(SAFE_ROWS, int(trials / space.most_shared_parts() / TRIES_OF_EACH))
-        self._rows = min(MOST_ROWS, spread, max(1, trials // ROUNDS))
+        self._rows = min(MOST_ROWS, spread, max(1, trials // (ROUNDS * workers)))
         self._groups: dict[tuple[object, ...], int] = {}
 
     def baselines(self, room: int) -> list[Proposal]:
