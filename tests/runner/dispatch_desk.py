@@ -14,6 +14,7 @@ from tlsearch.work import Job, JobEnded, Row, RowResult, WorkerEvent
 
 STUDY = StudyRecord(name="s", config={}, definition={}, context={}, created="now")
 RECIPE = Recipe(backbone="tiny_a", head="linear", phases=(Phase(epochs=1),))
+FINE_TUNED = Recipe(backbone="tiny_a", head="linear", phases=(Phase(epochs=1, unfrozen=1),))
 FACTS = ModelFacts(unfrozen=0, stages=4, cut="x", parameters=9, trained_parameters=1, macs=9, trained_macs=1)
 Worker = Callable[[Job], Sequence[WorkerEvent]]
 
@@ -21,10 +22,8 @@ Worker = Callable[[Job], Sequence[WorkerEvent]]
 class Scripted:
     """An executor whose worker is a function of the job."""
 
-    capacity = 1
-
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
+    def __init__(self, worker: Worker, capacity: int) -> None:
+        self.worker, self.capacity = worker, capacity
         self.jobs: list[Job] = []
         self._waiting: list[Job] = []
 
@@ -71,7 +70,7 @@ class Desk:
         self._newest: Dispatcher | None = None
         store.define_study(STUDY)
 
-    def ask(self, count: int) -> list[TrialRecord]:
+    def ask(self, count: int, recipe: Recipe = RECIPE) -> list[TrialRecord]:
         first = len(self.store.trials("s"))
         records = [
             TrialRecord(
@@ -79,7 +78,7 @@ class Desk:
                 kind=TrialKind.SEARCH,
                 state=TrialState.WAITING,
                 params={},
-                recipe=RECIPE.to_json(),
+                recipe=recipe.to_json(),
             )
             for n in range(count)
         ]
@@ -89,8 +88,8 @@ class Desk:
             self._newest.ledger.add(records, [record.number for record in records])
         return records
 
-    def dispatcher(self, worker: Worker) -> tuple[Dispatcher, Scripted]:
-        executor = Scripted(worker)
+    def dispatcher(self, worker: Worker, *, workers: int = 1) -> tuple[Dispatcher, Scripted]:
+        executor = Scripted(worker, workers)
         nobody = Watcher(trial=lambda _: None, epoch=lambda _: None, progress=lambda _: None, tick=lambda: None)
         journal = Journal(self.store, "s", self.folder / "events.jsonl", began=0.0)
         made = Dispatcher(

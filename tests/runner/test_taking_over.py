@@ -1,11 +1,13 @@
 """What an earlier run left is settled: finished attempts are told, the others run again."""
 
 import pytest
-from dispatch_desk import Desk, does_well, failed, fails, listen, result
+from dispatch_desk import FINE_TUNED, RECIPE, Desk, dies, does_well, failed, fails, listen, result
 
 from tlsearch.errors import BreakerError
 from tlsearch.execution.results import ResultWriter, results_file
-from tlsearch.records import FailureReason, TrialState
+from tlsearch.records import EpochRecord, FailureReason, TrialState
+from tlsearch.training.recipe import Recipe
+from tlsearch.work import Job, WorkerEvent
 
 
 def test_what_a_killed_coordinator_left_is_told_where_a_line_is_on_the_disk_and_else_run_together_again(
@@ -141,3 +143,79 @@ def test_failures_that_an_earlier_run_left_on_the_disk_do_not_stop_the_run_that_
     mended.take_over(was_stopped=True)
     listen(mended)
     assert desk.states() == [TrialState.FAILED] * 8 + [TrialState.COMPLETED] * (rows - 8)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, FINE_TUNED])  # what may be pruned waits elsewhere
+def test_what_a_dead_worker_left_is_run_after_what_waited_already_whether_the_run_is_killed_then_or_not(
+    desk: Desk, recipe: Recipe
+) -> None:
+    first, executor = desk.dispatcher(dies)
+    jobs = [desk.ask(3), desk.ask(1, recipe)]
+    for job in jobs:
+        first.dispatch(job)
+    first.hear(0.0)
+    executor.worker = does_well
+    started = len(executor.jobs)
+    second, again = desk.dispatcher(does_well)
+    second.take_over(was_stopped=False)
+    listen(second)
+    assert started > 1
+    assert [[row.trial for row in job.rows] for job in again.jobs] == [[3], [0], [1], [2]]
+
+
+def test_a_raced_trial_whose_worker_died_waits_again_behind_the_one_that_waited(desk: Desk) -> None:
+    def order(*, killed: bool) -> list[int]:
+        dispatcher, executor = desk.dispatcher(dies)
+        one, other = desk.ask(1, FINE_TUNED), desk.ask(1, FINE_TUNED)
+        dispatcher.dispatch(one)
+        dispatcher.dispatch(other)
+        dispatcher.hear(0.0)
+        executor.worker = does_well
+        executor.jobs.clear()
+        if killed:
+            dispatcher, executor = desk.dispatcher(does_well)
+            dispatcher.take_over(was_stopped=False)
+        listen(dispatcher)
+        return [job.rows[0].trial - one[0].number for job in executor.jobs]
+
+    assert order(killed=True) == [1, 0]
+    assert order(killed=False)[-1:] == [0]
+
+
+def test_every_trial_that_a_worker_was_busy_with_is_told_so_by_a_run_that_has_fewer_workers(desk: Desk) -> None:
+    first, _ = desk.dispatcher(does_well, workers=3)
+    for _ in range(4):
+        first.dispatch(desk.ask(1))
+    second, _ = desk.dispatcher(does_well)
+    second.take_over(was_stopped=False)
+    interrupted = FailureReason.INTERRUPTED
+    first_ends = [desk.attempts(trial)[0][1] for trial in range(4)]
+    assert first_ends == [interrupted, interrupted, interrupted, FailureReason.STOPPED]
+    third, _ = desk.dispatcher(does_well, workers=4)
+    third.take_over(was_stopped=False)
+    assert [desk.attempts(trial)[1][1] for trial in range(4)] == [interrupted] + [FailureReason.STOPPED] * 3
+
+
+def epochs_of(job: Job) -> list[WorkerEvent]:
+    return [
+        EpochRecord(trial=row.trial, attempt=row.attempt, repeat=0, fold=0, epoch=0, train_loss=0.5, seconds=0.1)
+        for row in job.rows
+    ]
+
+
+@pytest.mark.parametrize(("recipe", "kept"), [(FINE_TUNED, 1), (RECIPE, 0)])
+def test_epochs_of_a_fine_tuned_trial_are_kept_where_its_result_is_on_the_disk_and_nobody_was_told(
+    desk: Desk, recipe: Recipe, kept: int
+) -> None:
+    first, executor = desk.dispatcher(epochs_of)
+    first.dispatch(desk.ask(1, recipe))
+    first.hear(0.0)
+    (job,) = executor.jobs
+    with ResultWriter(results_file(desk.folder / "results", job.id)) as writer:
+        writer.append(result(job, job.rows[0]))
+
+    second, _ = desk.dispatcher(does_well)
+    second.take_over(was_stopped=False)
+    listen(second)
+    assert desk.states() == [TrialState.COMPLETED]
+    assert len(desk.store.epochs("s")) == kept, "of heads alone an epoch is a moment, and not worth a transaction"

@@ -103,7 +103,7 @@ class Dispatcher:
         Args:
             was_stopped: Whether that run ended itself, as on Ctrl-C; else it was killed, which a trial may have caused.
         """
-        unfinished = 0
+        unfinished, workers = 0, self.ledger.workers_before(self._executor.capacity)
         for left in leftovers(self._store, self._study, self._results):
             if not left.unfinished:
                 rows = tuple(self._row(trial, attempt) for trial, attempt in left.attempts)
@@ -112,7 +112,7 @@ class Dispatcher:
                 continue
             if left.finished:  # the others of its job are another job from now on
                 self._tell(left.finished, [])
-            waited = unfinished >= self._executor.capacity
+            waited = unfinished >= workers
             unfinished += 1
             self.ledger.end_attempts(left.unfinished, *how_it_ended(was_stopped=was_stopped, waited=waited))
         for records in self.ledger.left_together():
@@ -150,7 +150,7 @@ class Dispatcher:
             for number in (record.number for record in trials)
         )
         job = Job(id=job_id("trials", rows[0].trial), kind=JobKind.TRIALS, rows=rows, timeout_s=self._timeout_s)
-        self.ledger.start(job)
+        self.ledger.start(job, workers=self._executor.capacity)
         self._submit(job)
 
     def _row(self, trial: int, attempt: int, *, prune_below: float | None = None) -> Row:
@@ -205,10 +205,8 @@ class Dispatcher:
         over = {event.job for event in ended}
         # what ends together is written down together: with the end of its job
         ready = [r for r in self._heard.results if r.job in over or not self._comes_with_others(r)]
-        if ready or over:
-            self._heard.results = [r for r in self._heard.results if all(r is not one for one in ready)]
-            epochs, self._heard.epochs = self._heard.epochs, []
-            self._record(ready, epochs)
+        self._heard.results = [r for r in self._heard.results if all(r is not one for one in ready)]
+        self._record(ready, self._epochs_to_record(all_of_them=bool(ready or over)))
         for event in ended:
             job = self.jobs.pop(event.job, None)
             if job is not None and job.kind is JobKind.TRIALS:
@@ -239,6 +237,14 @@ class Dispatcher:
         self._watcher.epoch(epoch)
         if epoch.trial >= 0 and epoch.repeat == 0 and epoch.fold >= 0:  # of a trial
             self._heard.epochs.append(epoch)
+
+    def _epochs_to_record(self, *, all_of_them: bool) -> list[EpochRecord]:
+        """Take epochs from what was heard: those of heads alone, which are moments, wait for the end of a job."""
+        together = [] if all_of_them else [job for job in self.jobs.values() if job.ends_together]
+        waiting = {row.trial for job in together for row in job.rows}
+        epochs = self._heard.epochs
+        self._heard.epochs = [epoch for epoch in epochs if epoch.trial in waiting]
+        return [epoch for epoch in epochs if epoch.trial not in waiting]
 
     def _comes_with_others(self, result: RowResult) -> bool:
         return result.job in self.jobs and self.jobs[result.job].ends_together

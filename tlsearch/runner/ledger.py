@@ -71,12 +71,17 @@ class Ledger:
         self._trials += asked
         self._attempts |= {trial.number: [] for trial in asked}
 
-    def start(self, job: Job) -> None:
-        """A job is about to be submitted: its rows are new attempts."""
+    def start(self, job: Job, *, workers: int) -> None:
+        """A job is about to be submitted: its rows are new attempts.
+
+        Args:
+            job: The job.
+            workers: Of this run; another one that finds the job in flight tells by it which were in work.
+        """
         started = [(row.trial, row.attempt) for row in job.rows]
         with self._store.together():
             self._store.start_attempts(self._study, job.id, started)
-            self._journal.event("dispatched", job=job.id, trials=[list(pair) for pair in started])
+            self._journal.event("dispatched", job=job.id, trials=[list(pair) for pair in started], workers=workers)
         self._rows[job.id] = len(started)
         for trial, attempt in started:
             self._attempts[trial].append(_Attempt(job.id, None))
@@ -130,24 +135,31 @@ class Ledger:
         """How many of a trial's attempts ended for one of these reasons in a job that held nothing else."""
         return sum(a.reason in reasons and self._rows[a.job] == 1 for a in self._attempts[trial])
 
+    def workers_before(self, default: int) -> int:
+        """How many workers the run had that dispatched last."""
+        dispatched = self._store.events(self._study, ["dispatched"])
+        return int(dispatched[-1].data.get("workers", default)) if dispatched else default
+
     def left_together(self) -> list[list[TrialRecord]]:
         """What waits of each job, as it was asked for or dispatched: it is dispatched together again.
 
-        Trials whose worker died are each by themselves.
+        Trials whose worker died are each by themselves. The order is that of a run that goes on: what was asked for, or
+        left by its worker, first.
         """
-        asked = {
-            trial: f"asked-{event.seq}"
-            for event in self._store.events(self._study, ["asked"])
-            for trial in event.data.get("job", ())
-        }
+        queued: dict[int, int] = {}  # by trial: the event since which it waits for its turn
+        for event in self._store.events(self._study, ["asked", "attempt_ended"]):
+            if event.kind == "asked":
+                queued |= dict.fromkeys(event.data.get("job", ()), event.seq)
+            elif event.data["reason"] not in BLAMELESS:  # those keep their turn
+                queued[event.data["trial"]] = event.seq
         jobs: dict[str, list[TrialRecord]] = {}
         for record in self._trials:
             if record.state is TrialState.WAITING:
-                job = asked.get(record.number, f"alone-{record.number}")
+                job = f"asked-{queued[record.number]}" if record.number in queued else f"alone-{record.number}"
                 if last := self._attempts[record.number][-1:]:
                     job = last[0].job if last[0].reason in BLAMELESS else f"alone-{record.number}"
                 jobs.setdefault(job, []).append(record)
-        return list(jobs.values())
+        return sorted(jobs.values(), key=lambda left: queued.get(left[0].number, 0))
 
     def _change(self, trial: int, **changed: object) -> None:
         self._trials[trial] = replace(self._trials[trial], **changed)  # type: ignore[arg-type]
