@@ -1,13 +1,15 @@
 """The next job is asked for while one trains, and what that must not change."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from runner_world import MakeWorld, World, one_thread
 
 from tlsearch.execution.inline import InlineExecutor
 from tlsearch.records import TrialKind, TrialState
 from tlsearch.search import prune_threshold
-from tlsearch.work import Job, JobKind, WorkerContext, WorkerEvent
+from tlsearch.training.recipe import Recipe
+from tlsearch.work import Job, JobEnded, JobKind, RowResult, WorkerContext, WorkerEvent
 
 HEADS_ALONE = ("search.unfrozen=0", "study.budget.trials=14", "baselines=[]")
 
@@ -72,8 +74,119 @@ def test_no_budget_is_exceeded_by_what_is_asked_ahead(make_world: MakeWorld) -> 
 
 
 def test_with_a_time_budget_nothing_waits_until_one_trial_has_told_how_long_they_take(make_world: MakeWorld) -> None:
-    begun = watched_run(make_world(), *HEADS_ALONE, "study.budget.time=1h")
+    one_network = 'backbones=[{name="tiny_a", weights="random"}]'
+    begun = watched_run(make_world(), *HEADS_ALONE, one_network, "study.budget.time=1h")
     assert [waiting for _, waiting in begun] == [0] + [1] * (len(begun) - 2) + [0]
+
+
+def kind_of(recipe: Recipe) -> tuple[str, str, int]:
+    (phase,) = recipe.phases
+    return recipe.backbone, recipe.head, phase.unfrozen or 0
+
+
+def foretold(recipe: Recipe, ended: Sequence[Recipe]) -> bool:
+    """Whether a trial of that network and head, and as deep, is among those that ended."""
+    *parts, depth = kind_of(recipe)
+    return any(kind_of(one)[:2] == tuple(parts) and kind_of(one)[2] >= depth for one in ended)
+
+
+def test_with_a_time_budget_nothing_waits_behind_a_trial_whose_time_nobody_knows(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.run("study.budget.trials=16", "study.budget.time=1h", "baselines=[]")
+    recipes = [Recipe.from_json(trial.recipe) for trial in world.trials()]
+    with world.store() as store:
+        events = store.events("tiny", ["asked", "told"])
+    in_flight: set[int] = set()
+    ended: list[Recipe] = []
+    ahead = 0
+    for event in events:
+        if event.kind == "told":
+            in_flight.remove(event.data["trial"])
+            ended.append(recipes[event.data["trial"]])
+            continue
+        assert all(foretold(recipes[number], ended) for number in in_flight)
+        ahead += bool(in_flight)
+        in_flight |= set(event.data["job"])
+    assert ahead >= 3
+    assert len({kind_of(recipe) for recipe in recipes}) > 3
+
+
+def test_with_a_time_budget_a_job_of_heads_whose_time_nobody_knows_has_one_row(make_world: MakeWorld) -> None:
+    heads = ('search.heads=["linear", "mlp"]', "search.head.mlp.layers=1", "search.head.mlp.hidden=[64, 128]")
+    begun = watched_run(
+        make_world(), *heads, "search.unfrozen=0", "study.budget.trials=40", "baselines=[]", "study.budget.time=1h"
+    )
+    ended: list[Recipe] = []
+    for job, _ in begun:
+        recipes = [row.recipe for row in job.rows]
+        assert len(recipes) == 1 or foretold(recipes[0], ended)
+        ended += recipes
+    assert max(len(job.rows) for job, _ in begun) > 1
+    assert len({kind_of(recipe) for recipe in ended}) == 4
+
+
+class SlowAtLast(FourWorkers):
+    """Tells of a trial that took the whole budget, and runs the others as they are."""
+
+    told = 0
+
+    def poll(self, timeout_s: float) -> Sequence[WorkerEvent]:
+        return [self._timed(event) for event in super().poll(timeout_s)]
+
+    def _timed(self, event: WorkerEvent) -> WorkerEvent:
+        if not isinstance(event, RowResult) or event.kind is not JobKind.TRIALS:
+            return event
+        self.told += 1
+        return replace(event, seconds=3600.0 if self.told == 12 else 0.5)
+
+
+def test_how_many_trials_there_were_as_the_time_ended_counts_those_that_were_in_work_then(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world()
+    watched_run(world, *HEADS_ALONE, "study.budget.trials=40", "study.budget.time=1h", executor=SlowAtLast)
+    trials = world.trials()
+    assert 12 < len(trials) < 40
+    (notice,) = [text for text in world.watch.notices if "the search ends" in text]
+    assert f"after {sum(trial.counted for trial in trials)} of 40 trials" in notice
+
+
+class EndsApart(Watched):
+    """Nine workers that take turns, and tell of a job's end after its results; notes what waits then."""
+
+    def __init__(self, contexts: Sequence[WorkerContext], world: World) -> None:
+        super().__init__(contexts, world)
+        self._ends: list[WorkerEvent] = []
+        self.waiting: list[int] = []
+
+    @property
+    def capacity(self) -> int:
+        return 9
+
+    def poll(self, timeout_s: float) -> Sequence[WorkerEvent]:
+        if self._ends:
+            self.waiting.append(len(self._waiting))
+            return [self._ends.pop()]
+        *events, end = super().poll(timeout_s) or [None]
+        if isinstance(end, JobEnded) and any(isinstance(e, RowResult) and e.kind is JobKind.TRIALS for e in events):
+            self._ends.append(end)
+            return events
+        return [*events, end] if end is not None else []
+
+
+def test_a_sampler_that_had_nothing_to_go_by_is_asked_again_as_soon_as_a_trial_has_ended(
+    make_world: MakeWorld,
+) -> None:
+    made: list[EndsApart] = []
+    world = make_world()
+
+    def make(contexts: Sequence[WorkerContext]) -> EndsApart:
+        made.append(EndsApart(contexts, world))
+        return made[-1]
+
+    world.run("search.unfrozen={low=1, high=2}", "study.budget.trials=16", "baselines=[]", make_executor=make)
+    first = next(one for one in made if one.waiting).waiting[0]
+    assert first > 5, "five of six start-up trials, and what was asked for once the first had told its score"
 
 
 def test_a_trial_that_may_be_pruned_is_compared_with_all_that_ended_before_it_begins(make_world: MakeWorld) -> None:

@@ -2,17 +2,19 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from runner_world import World
 
 from tlsearch.errors import NothingCompletedError, StoreError
-from tlsearch.records import Event, StudyRecord, TrialKind, TrialRecord, TrialState, used_seconds
-from tlsearch.runner.budget import trials_in_time
+from tlsearch.records import Event, ModelFacts, StudyRecord, TrialKind, TrialRecord, TrialState, used_seconds
+from tlsearch.runner.budget import alone_at_most, is_foreseen, trials_in_time
 from tlsearch.runner.journal import Journal
 from tlsearch.runner.ledger import Ledger
 from tlsearch.store.store import Store
+from tlsearch.training.recipe import Phase, Recipe
 
 DAY_S = 86_400.0
 
@@ -72,6 +74,20 @@ def test_time_is_held_back_for_what_heads_take_alone_and_not_for_their_shares_of
     assert in_time((7 + 1) * 2, 1) == 1
 
 
+def test_only_on_a_cpu_is_it_known_how_little_heads_gain_from_each_other() -> None:
+    assert alone_at_most(["cpu", "cpu"]) == 20
+    assert alone_at_most(["cuda:0", "cpu"]) == alone_at_most(["mps"]) == float("inf")
+    trials = [completed(number, score=number / 100, seconds=2.0) for number in range(64)]
+    together = dict.fromkeys(range(64), 64)
+
+    def in_time(left_s: float) -> float:
+        most = alone_at_most(["cuda:0"])
+        return trials_in_time(trials, competing=trials, side_by_side=together, at_most=most, left_s=left_s, truth=False)
+
+    assert in_time((5 + 2 + 1) * 64 * 2) == 64
+    assert in_time((5 + 2 + 1) * 64 * 2 - 1) == 0
+
+
 def test_trials_are_told_with_how_many_heads_shared_their_time_and_the_next_run_knows_it(world: World) -> None:
     world.run("search.unfrozen=0", "study.budget.trials=6", "baselines=[]")
     with world.store() as store:
@@ -81,6 +97,29 @@ def test_trials_are_told_with_how_many_heads_shared_their_time_and_the_next_run_
             known = Ledger(store, "tiny", journal).side_by_side
     assert max(rows.values()) > 1
     assert known == rows
+
+
+def recipe(*unfrozen: int | None, head: str = "linear", freeze_until: str | None = None) -> Recipe:
+    phases = tuple(Phase(epochs=1, unfrozen=depth) for depth in unfrozen)
+    return Recipe(backbone="tiny_a", head=head, phases=phases, freeze_until=freeze_until)
+
+
+def test_a_completed_trial_foretells_those_of_its_network_and_head_that_are_no_deeper() -> None:
+    facts = ModelFacts(unfrozen=2, stages=4, cut="x", parameters=9, trained_parameters=1, macs=9, trained_macs=1)
+    done = replace(completed(0, score=0.5, seconds=1.0), recipe=recipe(0, 2).to_json(), facts=facts)
+
+    def foreseen(wanted: Recipe) -> bool:
+        return is_foreseen(wanted, [done])
+
+    assert foreseen(recipe(0))
+    assert foreseen(recipe(2))
+    assert not foreseen(recipe(0, 3))
+    assert not foreseen(recipe(0, None)), "all of the network"
+    assert not foreseen(recipe(0, freeze_until="a layer")), "how deep that is, a worker will know"
+    assert not foreseen(recipe(0, head="mlp"))
+    assert not foreseen(replace(recipe(0), backbone="tiny_b"))
+    assert not is_foreseen(recipe(0), [replace(done, state=TrialState.FAILED)])
+    assert not is_foreseen(recipe(0), [])
 
 
 def test_while_no_trial_ended_time_allows_as_many_as_one_likes() -> None:

@@ -1,7 +1,7 @@
 """Budget: whether a study may ask for more, and whether anything of it is left to do."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,9 +12,10 @@ from tlsearch.runner.floors import Keeping
 from tlsearch.runner.setup import Setup
 from tlsearch.search.baselines import missing_baselines
 from tlsearch.store.store import Store
+from tlsearch.training.recipe import Recipe
 
 TRUTH_RESERVE_S = 30.0  # for scoring the final model on fresh pictures
-# Of fifty linear heads side by side each takes a twentieth to a tenth of what one alone takes (2 cores).
+# Of fifty linear heads side by side each takes a twentieth to a tenth of what one alone takes (2 cores of a CPU).
 ALONE_AT_MOST = 20  # times its share
 EACH_ALONE: Mapping[int, int] = MappingProxyType({})
 
@@ -25,6 +26,7 @@ def trials_in_time(
     competing: Sequence[TrialRecord],
     scored_again: Collection[int] = (),
     side_by_side: Mapping[int, int] = EACH_ALONE,
+    at_most: float = ALONE_AT_MOST,
     left_s: float,
     truth: bool,
 ) -> float:
@@ -37,23 +39,47 @@ def trials_in_time(
         competing: Those of them that may be named best.
         scored_again: Trials that were confirmed by an earlier run.
         side_by_side: How many heads shared the time of which a trial's seconds are its share, by number; else 1.
+        at_most: How many times its share a head takes alone; see `alone_at_most`.
         left_s: What all runs so far left of the budget.
         truth: Whether the final model is scored on fresh pictures as well.
     """
 
-    def beside(record: TrialRecord) -> int:
-        return side_by_side.get(record.number, 1)
+    def alone(record: TrialRecord) -> float:
+        return alone_seconds(record, side_by_side.get(record.number, 1), at_most)
 
     done = [record for record in records if record.state is TrialState.COMPLETED and record.score is not None]
-    top = [refit_seconds(record, beside(record)) for record in best_completed(competing)]
+    top = [alone(record) + record.probe_seconds for record in best_completed(competing)]
     again = [one for one in to_confirm(records, competing) if one.number not in scored_again]
     final_fit = explaining = max(top, default=0.0)
-    closing = sum(refit_seconds(one, beside(one)) for one in again) + final_fit + explaining
+    closing = sum(alone(one) + one.probe_seconds for one in again) + final_fit + explaining
     spare = left_s - closing - (TRUTH_RESERVE_S if truth else 0.0)
-    if spare < max((alone_seconds(record, beside(record)) for record in done), default=0.0):
+    if spare < max(map(alone, done), default=0.0):
         return 0
     slowest = max((record.seconds for record in done), default=0.0)
     return spare // slowest if slowest else math.inf
+
+
+def is_foreseen(recipe: Recipe, records: Iterable[TrialRecord]) -> bool:
+    """Whether a trial of that network and head, and at least as deep, has completed: it tells how long this one takes.
+
+    Args:
+        recipe: Of a trial that has not ended; one whose depth only a worker knows is not foreseen.
+        records: All trials so far.
+    """
+    depths = [math.inf if phase.unfrozen is None else phase.unfrozen for phase in recipe.phases]
+    depth = max(depths) if recipe.freeze_until is None else math.inf
+    return any(
+        record.state is TrialState.COMPLETED
+        and (record.recipe["backbone"], record.recipe["head"]) == (recipe.backbone, recipe.head)
+        and record.facts is not None
+        and record.facts.unfrozen >= depth
+        for record in records
+    )
+
+
+def alone_at_most(devices: Iterable[str]) -> float:
+    """How many times its share a head takes alone: on other devices than a CPU it may be all of the time shared."""
+    return ALONE_AT_MOST if all(device == "cpu" for device in devices) else math.inf
 
 
 def refit_seconds(record: TrialRecord, side_by_side: int) -> float:
@@ -66,9 +92,9 @@ def refit_seconds(record: TrialRecord, side_by_side: int) -> float:
     return alone_seconds(record, side_by_side) + record.probe_seconds
 
 
-def alone_seconds(record: TrialRecord, side_by_side: int) -> float:
+def alone_seconds(record: TrialRecord, side_by_side: int, at_most: float = ALONE_AT_MOST) -> float:
     """The same without a probe that has been fitted."""
-    return record.seconds * min(side_by_side, ALONE_AT_MOST)
+    return record.seconds * min(side_by_side, at_most)
 
 
 def why_complete(setup: Setup, store: Store) -> str | None:

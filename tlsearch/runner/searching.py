@@ -1,10 +1,9 @@
 """Searching: asks for jobs, one ahead of the workers, and listens until the budget is used up."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 from tlsearch.records import TrialRecord
-from tlsearch.runner.budget import trials_in_time
+from tlsearch.runner.budget import alone_at_most, is_foreseen, trials_in_time
 from tlsearch.runner.confirming import confirmed
 from tlsearch.runner.dispatch import Dispatcher
 from tlsearch.runner.floors import Keeping
@@ -22,7 +21,7 @@ class Searching:
     A job is asked for while the one before it trains: the sampler knows all trials but those in flight, which it is
     told as running, and it is not asked before a first start-up trial has ended. So with one worker what is asked for
     follows from the study alone, whether a run was stopped in between or not; with several also from the order in which
-    they end.
+    they end. Where the time has an end, a job whose rows nothing foretells has one of them, and none waits behind it.
 
     Args:
         setup: Of the study.
@@ -49,26 +48,34 @@ class Searching:
         self._notice, self._trial_ended = notice, trial_ended
         self._keeping = Keeping(setup.floors, store=store, study=setup.record)
         self._scored_again = confirmed(store, setup.record.name)  # by earlier runs: this one confirms after its search
+        self._alone_at_most = alone_at_most(context.device for context in setup.contexts)
         self._known = Known()
-        self._asked_in_vain_with = -1  # so many jobs in flight: until one of them ends the answer stays the same
+        self._asked_in_vain_with: tuple[int, int] | None = None  # so many in flight and ended: the same answer again
 
     def until_used_up(self, probe_scores: Mapping[str, float]) -> str:
         """Ask, dispatch and listen; returns why it ended: "trials", "time" or "exhausted"."""
         why = ""
         while True:
-            if not why and self._dispatcher.room > 0 and len(self._dispatcher.jobs) != self._asked_in_vain_with:
+            if not why and self._dispatcher.room > 0 and self._in_flight_and_ended != self._asked_in_vain_with:
                 why = self._ask(probe_scores)
             else:
                 if not self._dispatcher.jobs:
-                    return why
+                    break
                 self._dispatcher.hear(POLL_S)
+        if why == "time":  # told once all that were in work have ended, and count
+            self._notice(self._out_of_time(self._dispatcher.ledger.trials))
+        return why
+
+    @property
+    def _in_flight_and_ended(self) -> tuple[int, int]:
+        """How many jobs are in flight, and how many trials have ended: what an answer depends on."""
+        return len(self._dispatcher.jobs), sum(record.state.ended for record in self._dispatcher.ledger.trials)
 
     def _ask(self, probe_scores: Mapping[str, float]) -> str:
         """Ask for what workers can take; returns why there will be no more, or ""."""
         history = self._dispatcher.ledger.trials
         room = self._room(history)
         if room < 1 and self._dispatcher.a_worker_is_free:
-            self._notice(self._out_of_time(history))
             return "time"
         found = next_round(
             self._setup.space,
@@ -83,10 +90,12 @@ class Searching:
         if isinstance(found, SpaceExhausted):
             self._notice(f"nothing new is left to try: {found.duplicates} proposals in a row were known")
             return "exhausted"
-        self._asked_in_vain_with = -1 if found else len(self._dispatcher.jobs)
+        self._asked_in_vain_with = None if found else self._in_flight_and_ended
         if not found:
             return "" if self._dispatcher.jobs else "trials"
-        self._take_up(first_job(found), history)
+        job = first_job(found)
+        timed = self._setup.config.study.budget.time_s is not None
+        self._take_up(job[:1] if timed and not is_foreseen(job[0].recipe, history) else job, history)
         return ""
 
     def _room(self, history: Sequence[TrialRecord]) -> int:
@@ -100,13 +109,15 @@ class Searching:
             competing=self._keeping.admitted(history),
             scored_again=self._scored_again,
             side_by_side=self._dispatcher.ledger.side_by_side,
+            at_most=self._alone_at_most,
             left_s=budget.time_s - self._journal.used_seconds,
             truth=self._setup.dataset.fresh is not None,
         )
         if not self._dispatcher.a_worker_is_free:  # a worker has its share of what is in flight before it
-            if in_time == math.inf:  # nothing ended, so how long it takes is not known; what is queued is not recalled
+            in_flight = [row.recipe for job in self._dispatcher.jobs.values() for row in job.rows]
+            if not all(is_foreseen(recipe, history) for recipe in in_flight):  # what is queued is not recalled
                 return 0
-            in_time -= sum(len(job.rows) for job in self._dispatcher.jobs.values()) / self._capacity
+            in_time -= len(in_flight) / self._capacity
         return int(min(in_time, unlimited))
 
     def _out_of_time(self, history: Sequence[TrialRecord]) -> str:
