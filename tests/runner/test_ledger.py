@@ -55,7 +55,7 @@ def one_batch(ledger: Ledger, first: int) -> None:
     """A job from its ask to its results."""
     asked = job(first)
     ledger.add([waiting(row.trial) for row in asked.rows], [row.trial for row in asked.rows])
-    ledger.start(asked, workers=1)
+    ledger.start(asked)
     epochs = [
         EpochRecord(trial=row.trial, attempt=1, repeat=0, fold=0, epoch=0, train_loss=0.5, seconds=0.1)
         for row in asked.rows
@@ -99,7 +99,7 @@ def test_it_knows_what_the_store_holds(store: Store, journal: Journal) -> None:
     one_batch(ledger, 0)
     second = job(ROWS)
     ledger.add([waiting(row.trial) for row in second.rows], [row.trial for row in second.rows])
-    ledger.start(second, workers=1)
+    ledger.start(second)
     first, lost, *_ = second.rows
     failed = RowResult.of(second, first, TrialState.FAILED, reason=FailureReason.NON_FINITE, detail="nan")
     assert [record.number for record in ledger.tell([failed], [])] == [first.trial]

@@ -71,7 +71,7 @@ class Ledger:
         self._trials += asked
         self._attempts |= {trial.number: [] for trial in asked}
 
-    def start(self, job: Job, *, workers: int) -> None:
+    def start(self, job: Job, *, workers: int = 1) -> None:
         """A job is about to be submitted: its rows are new attempts.
 
         Args:
