@@ -1,5 +1,7 @@
 """A plugin file for tests of the engine: a small network of four stages, and some like it that misbehave."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
@@ -79,6 +81,15 @@ class Faulty(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if torch.is_grad_enabled():
             raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+        return x
+
+
+class Deadly(nn.Module):
+    """Kills its process as soon as it is trained."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if torch.is_grad_enabled():
+            os.kill(os.getpid(), signal.SIGKILL)
         return x
 
 
@@ -169,6 +180,7 @@ HEADS: dict[str, Callable[..., nn.Sequential]] = {
     "unbuildable": build_none,
     "never_alone": partial(build_with, NeverAlone),
     "faulty": partial(build_with, Faulty),
+    "deadly": partial(build_with, Deadly),
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlsearch.errors import DataError, StoreError
+from tlsearch.execution import results
 from tlsearch.records import EpochRecord, FailureReason, TrialState
 from tlsearch.training.recipe import Phase, Recipe
 from tlsearch.work import Job, JobKind, Progress, Row, RowResult, WorkerContext
@@ -37,20 +38,24 @@ RAISES = {
 
 
 class FakeWorkbench:
-    """Trains nothing, for 20 ms a row or what the row says; rows that end together are told together."""
+    """Trains nothing, for 20 ms a row or what the row says.
+
+    Of heads alone as many as a row says are told together; all of a job, where it says nothing.
+    """
 
     def __init__(self, context: WorkerContext) -> None:
         self._classes = len(context.classes)
         self._images = len(context.development)
 
     def run(self, job: Job, emit: Emit) -> None:
-        results = []
+        ended: list[RowResult] = []
         for row in job.rows:
-            results.append(self._train(job, row, emit))
-            if not job.ends_together:
-                emit(results.pop())
-        for result in results:
-            emit(result)
+            ended.append(self._train(job, row, emit))
+            together = row.recipe.head_params.get("beside", len(job.rows)) if job.ends_together else 1
+            if len(ended) == together or row is job.rows[-1]:
+                for result in ended:
+                    emit(replace(result, side_by_side=together))
+                ended.clear()
 
     def _train(self, job: Job, row: Row, emit: Emit) -> RowResult:
         params = row.recipe.head_params
@@ -86,6 +91,26 @@ class FakeWorkbench:
 
 
 def open_workbench(context: WorkerContext) -> FakeWorkbench:
+    return FakeWorkbench(context)
+
+
+def open_that_syncs_at_once(context: WorkerContext) -> FakeWorkbench:
+    results.SYNC_S = 0.0
+    return open_that_notes_writes(context)
+
+
+def open_that_notes_writes(context: WorkerContext) -> FakeWorkbench:
+    """Notes in a file how many results there are on the disk after each write."""
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        sync(descriptor)
+        file = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if file.suffix == ".jsonl":
+            with Path(context.models).open("a") as notes:
+                notes.write(f"{len(results.read_results(file))}\n")
+
+    os.fsync = noted
     return FakeWorkbench(context)
 
 

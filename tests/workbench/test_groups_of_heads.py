@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,20 @@ import torch
 from engine_world import do, job, recipe, row
 
 from tlsearch.errors import StoreError
-from tlsearch.records import EpochRecord, TrialState
+from tlsearch.execution import results
+from tlsearch.execution.local import LocalExecutor
+from tlsearch.records import EpochRecord, FailureReason, TrialState
 from tlsearch.training import heads
 from tlsearch.training.stacked import StackedRow, fit_stacked
-from tlsearch.work import Job, Progress, RowResult, WorkerContext
+from tlsearch.work import Job, JobEnded, Progress, RowResult, WorkerContext, WorkerEvent
 from tlsearch.workbench.bench import StudyBench
 from tlsearch.workbench.scoring import DeviceLostError
+
+
+def open_that_syncs_at_once(context: WorkerContext) -> StudyBench:
+    """For worker processes."""
+    results.SYNC_S = 0.0
+    return StudyBench(context)
 
 
 def stack_that_raises(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,6 +48,13 @@ def three_heads() -> Job:
     return job(*(row(plan, trial) for trial, plan in enumerate(plans)))
 
 
+def events_until_end(executor: LocalExecutor) -> list[WorkerEvent]:
+    events: list[WorkerEvent] = []
+    while not any(isinstance(event, JobEnded) for event in events):
+        events += executor.poll(1.0)
+    return events
+
+
 def test_a_head_is_told_before_the_next_ones_are_trained(context: WorkerContext) -> None:
     events: list[EpochRecord | RowResult | Progress] = []
     StudyBench(context).run(three_heads(), events.append)
@@ -55,8 +71,8 @@ def test_a_device_that_is_lost_under_several_rows_is_no_ones_fault(
     with pytest.raises(DeviceLostError, match="AcceleratorError: CUDA error: device-side assert triggered") as lost:
         StudyBench(context).run(three_heads(), events.append)
     assert lost.value.result is None
-    results = [(event.trial, event.state) for event in events if isinstance(event, RowResult)]
-    assert results == [(0, TrialState.COMPLETED)]
+    told = [(event.trial, event.state) for event in events if isinstance(event, RowResult)]
+    assert told == [(0, TrialState.COMPLETED)]
 
 
 def test_a_disk_that_is_full_under_several_rows_fails_none(
@@ -75,8 +91,35 @@ def test_where_rows_cannot_learn_side_by_side_each_has_its_own_result_and_time(
     together, _ = do(StudyBench(context), three_heads())
     assert [result.side_by_side for result in together] == [1, 2, 2]
     stack_that_raises(RuntimeError("no such kernel"), monkeypatch)
-    results, epochs = do(StudyBench(context), three_heads())
-    assert [(result.trial, result.state) for result in results] == [(n, TrialState.COMPLETED) for n in range(3)]
-    assert [result.score for result in results] == [result.score for result in together]
-    assert [result.side_by_side for result in results] == [1, 1, 1]
+    apart, epochs = do(StudyBench(context), three_heads())
+    assert [(result.trial, result.state) for result in apart] == [(n, TrialState.COMPLETED) for n in range(3)]
+    assert [result.score for result in apart] == [result.score for result in together]
+    assert [result.side_by_side for result in apart] == [1, 1, 1]
     assert len({(e.trial, e.fold, e.epoch) for e in epochs}) == len(epochs) == 3 * 2 * 4
+
+
+def test_a_head_that_diverges_beside_others_says_with_how_many_it_shared_its_time(context: WorkerContext) -> None:
+    wild = recipe(start="random", optimizer="sgd", clip_norm=None, learning_rate=1e30)
+    told, _ = do(StudyBench(context), job(row(wild), row(replace(wild, label_smoothing=0.1), 1), row(recipe(), 2)))
+    assert [(result.state, result.side_by_side) for result in told] == [
+        (TrialState.FAILED, 2),
+        (TrialState.FAILED, 2),
+        (TrialState.COMPLETED, 1),
+    ]
+
+
+def test_heads_that_learned_before_one_killed_their_worker_are_kept_and_the_next_job_works(
+    context: WorkerContext, tmp_path: Path
+) -> None:
+    deadly = row(recipe(head="deadly", start="random"), 3)
+    opens = "test_groups_of_heads:open_that_syncs_at_once"
+    with LocalExecutor([context], results=tmp_path / "results", logs=tmp_path / "logs", workbench=opens) as executor:
+        executor.submit(job(*three_heads().rows, deadly, row(recipe(head="mlp"), 4)))
+        events = events_until_end(executor)
+        executor.submit(replace(job(row(recipe(), 5)), id="another"))
+        again = events_until_end(executor)
+    assert [event.trial for event in events if isinstance(event, RowResult)] == [0, 1, 2]
+    assert [line.trial for line in results.read_results(tmp_path / "results" / "job.jsonl")] == [0, 1, 2]
+    assert isinstance(end := events[-1], JobEnded)
+    assert (end.job, end.reason) == ("job", FailureReason.KILLED)
+    assert [event.trial for event in again if isinstance(event, RowResult)] == [5]

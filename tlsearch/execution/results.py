@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 from tlsearch.closable import Closable
@@ -15,6 +16,7 @@ from tlsearch.execution.codec import result_from_json, result_to_json
 from tlsearch.work import RowResult
 
 VERSION = b"1"
+SYNC_S = 2.0  # what ends together, or soon after, is synced at once: a durable write takes milliseconds
 
 
 def results_file(folder: Path, job_id: str) -> Path:
@@ -34,6 +36,7 @@ class ResultWriter(Closable):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._synced = time.monotonic()
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)
@@ -55,6 +58,12 @@ class ResultWriter(Closable):
             if self._file.write(lines) < len(lines):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
+        self._synced = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last sync, or the beginning, is so long ago that what has ended should wait no longer."""
+        return time.monotonic() - self._synced >= SYNC_S
 
     def close(self) -> None:
         """Close the file."""

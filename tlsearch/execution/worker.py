@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,7 +75,7 @@ def _leave_with_all_children() -> None:
 
 
 class _Leave(BaseException):
-    """Ends a job between two rows; no plugin's `except Exception` catches it."""
+    """Ends a job between two rows or groups of heads; no plugin's `except Exception` catches it."""
 
 
 class Worker:
@@ -137,35 +137,12 @@ class Worker:
     def _run(self, workbench: Workbench, job: Job) -> None:
         with ResultWriter(results_file(self._results, job.id)) as writer:
             self._say({"event": "started", "job": job.id})
-            ended: list[RowResult] = []  # and not told yet
-
-            def tell() -> None:
-                told = ended.copy()
-                ended.clear()
-                self._tell(told, job, writer)
-
-            def emit(event: EpochRecord | RowResult | Progress) -> None:
-                if not isinstance(event, RowResult):
-                    self._say(event_to_json(event))
-                    return
-                ended.append(checked(event))
-                if len(ended) == len(job.rows) or not job.ends_together:  # rows that end together are synced together
-                    tell()
-
+            telling = _Telling(job, writer, say=self._say, stopping=self._orders.stopping)
             try:
-                workbench.run(job, emit)
-            finally:
-                if ended:  # the workbench is broken, or the process about to leave: these rows are not
-                    tell()
+                workbench.run(job, telling.emit)
+            finally:  # the workbench may be broken, or the process about to leave: these rows are not
+                telling.tell()
         self._say({"event": "done", "job": job.id})
-
-    def _tell(self, results: Sequence[RowResult], job: Job, writer: ResultWriter) -> None:
-        """Tell of rows that ended, once their lines are on the disk."""
-        writer.append(*results)
-        for result in results:
-            self._say(event_to_json(result))
-        if self._orders.stopping.is_set() and not job.ends_together:
-            raise _Leave  # else there is nothing left to train
 
     def _say(self, message: Mapping[str, Any]) -> None:
         try:
@@ -173,6 +150,55 @@ class Worker:
             self._out.flush()
         except BrokenPipeError:  # raised into a trial, it would be written down as that trial's failure
             _leave_with_all_children()
+
+
+class _Telling:
+    """What a job tells: its results once their lines are on the disk, those of heads in few writes.
+
+    Args:
+        job: Whose.
+        writer: Of its lines.
+        say: Sends a message.
+        stopping: Whether to leave once what is in work has ended.
+    """
+
+    def __init__(
+        self, job: Job, writer: ResultWriter, *, say: Callable[[Mapping[str, Any]], None], stopping: threading.Event
+    ) -> None:
+        self._one_by_one, self._left = not job.ends_together, len(job.rows)
+        self._writer, self._say, self._stopping = writer, say, stopping
+        self._ended: list[RowResult] = []  # and not told yet
+        self._of_group = 0  # results in a row of heads that learned side by side
+
+    def emit(self, event: EpochRecord | RowResult | Progress) -> None:
+        """Take what a workbench tells; between two groups of heads, or two other rows, the process may leave."""
+        if isinstance(event, RowResult):
+            self._take(checked(event))
+            return
+        if self._ended and self._writer.is_due:
+            self.tell()
+        self._say(event_to_json(event))
+
+    def tell(self) -> None:
+        """Tell of rows that ended, once their lines are on the disk."""
+        ended, self._ended = self._ended, []
+        if ended:
+            self._writer.append(*ended)
+        for result in ended:
+            self._say(event_to_json(result))
+
+    def _take(self, result: RowResult) -> None:
+        self._ended.append(result)
+        self._left -= 1
+        self._of_group += 1
+        if self._of_group < result.side_by_side and self._left:  # the others of its group are told in a moment
+            return
+        self._of_group = 0
+        stops = self._stopping.is_set()
+        if self._one_by_one or not self._left or self._writer.is_due or stops:
+            self.tell()
+        if stops:
+            raise _Leave
 
 
 def check_versions(expected: Mapping[str, str]) -> None:

@@ -78,7 +78,8 @@ class Scorer:
         """Score rows that train heads alone; they share all but what a job's rows may vary.
 
         Yields:
-            Each row's result as soon as it is known: of heads that learn side by side one after another.
+            Each row's result as soon as it is known: of heads that learn side by side one after another, and each
+            says how many those are.
         """
         left = dict(enumerate(rows))
         try:
@@ -94,14 +95,14 @@ class Scorer:
 
     def _head_result(self, row: Row, outcome: HeadOutcome) -> RowResult:
         if isinstance(outcome.answers, Exception):
-            return failed_row(self._job, row, outcome.answers, outcome.seconds)
+            return failed_row(self._job, row, outcome.answers, outcome.seconds, outcome.side_by_side)
         scores = self._blank()
         try:
             for fold, log_probs in zip(self._folds, outcome.answers, strict=True):
                 self._keep(scores, fold, log_probs)
             return self._completed(row, scores, outcome.seconds, outcome.side_by_side)
         except Exception as error:  # of whatever kind: it is this row's result, and no fault of its neighbours
-            return failed_row(self._job, row, error, outcome.seconds)
+            return failed_row(self._job, row, error, outcome.seconds, outcome.side_by_side)
 
     def score_fine_tuned(self, row: Row) -> RowResult:
         """Score a row that trains stages as well: the probe, then its own schedule, on one fold after another."""
@@ -257,8 +258,8 @@ def shown(emit: Emit, what: str) -> Callable[[int, int], None]:
     return progress
 
 
-def failed_row(job: Job, row: Row, error: Exception, seconds: float) -> RowResult:
-    """The result of a row that an error ended.
+def failed_row(job: Job, row: Row, error: Exception, seconds: float, side_by_side: int = 1) -> RowResult:
+    """The result of a row that an error ended; of heads that shared their time, all tell how many did.
 
     Raises:
         StoreError: The error itself, where it tells of the disk: no trial is counted for that.
@@ -273,7 +274,8 @@ def failed_row(job: Job, row: Row, error: Exception, seconds: float) -> RowResul
     else:
         reason = FailureReason.EXCEPTION
     detail = _first_line(error) if isinstance(error, NonFiniteError) else _named(error)
-    result = RowResult.of(job, row, TrialState.FAILED, reason=reason, detail=detail, seconds=seconds)
+    time_taken = {"seconds": seconds, "side_by_side": side_by_side}
+    result = RowResult.of(job, row, TrialState.FAILED, reason=reason, detail=detail, **time_taken)
     if is_device_lost(error):
         raise DeviceLostError(detail, result) from error
     return result
