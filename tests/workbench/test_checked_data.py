@@ -1,6 +1,7 @@
 """CHECK jobs: labels exchanged on purpose are found through the workbench, and all of it travels as JSON."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def test_many_pictures_are_checked_in_parts_and_the_curve_says_of_how_many_it_wa
 def test_parts_are_alike_and_hold_every_picture_and_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datacheck, "BLOCK", 100)
     labels = np.repeat([0, 1, 2], [240, 142, 18])
-    blocks = datacheck.blocks_of(labels, np.arange(400) // 2, seed=3)
+    blocks = datacheck.blocks_of(labels, np.arange(400) // 2, seed=3, classes=3)
     assert len(blocks) == 4
     assert set(np.concatenate(blocks).tolist()) == set(range(400))
     rare = set(range(382, 400))
@@ -140,10 +141,28 @@ def test_parts_are_alike_and_hold_every_picture_and_class(monkeypatch: pytest.Mo
         assert np.abs(np.bincount(labels[block]) - [60, 35.5, 18]).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("classes", "most"),
+    [(2, 20_000), (200, 20_000), (201, 19_900), (400, 10_000), (1_000, 10_000), (5_000, 20_000)],
+)
+def test_of_more_classes_parts_have_fewer_pictures_as_far_as_they_know_each_class_by_ten(
+    classes: int, most: int
+) -> None:
+    labels = np.arange(60_000) % classes
+    blocks = datacheck.blocks_of(labels, np.arange(60_000), seed=3, classes=classes)
+    assert len(blocks) == math.ceil(60_000 / most)
+    assert set(np.concatenate(blocks).tolist()) == set(range(60_000))
+    for block in blocks:
+        assert len(block) <= 1.5 * most
+        assert np.bincount(labels[block], minlength=classes).min() >= min(
+            datacheck.FEW, 60_000 // classes // len(blocks)
+        )
+
+
 def test_parts_stay_small_where_no_class_has_many_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datacheck, "BLOCK", 100)
     labels = np.repeat(np.arange(45), [4, 6, *[10] * 43])
-    blocks = datacheck.blocks_of(labels, np.arange(440), seed=3)
+    blocks = datacheck.blocks_of(labels, np.arange(440), seed=3, classes=45)
     assert set(np.concatenate(blocks).tolist()) == set(range(440))
     for block in blocks:
         assert set(range(10)) <= set(block.tolist()), "the rarest two"

@@ -5,7 +5,7 @@ Temperature scaling divides logits by one number, which changes how sure a model
 not fitted on: every fold is corrected by the temperature of the other folds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ PIECES = 5  # into which pictures are dealt where the study has one part
 MOST_BINS = 10
 LEAST_IN_A_BIN = 20
 CHANCE_REPEATS = 200
+VALUES_AT_ONCE = 1_000_000  # pictures times classes that are worked on, 8 MB each of several arrays
 LEAST_LOG_PROB = -1000.0  # a probability of 0 has no logarithm; e^-1000 is 0 as well
 
 
@@ -171,16 +172,19 @@ def fit_temperature(log_probs: Predictions, labels: ArrayLike) -> float:
     low, high = 1 / HOTTEST, 1 / COLDEST
     for _ in range(HALVINGS):  # the loss is convex in 1/T, so its slope changes sign once
         middle = float(np.sqrt(low * high))
-        expected = np.mean(np.sum(np.exp(tempered(z, 1 / middle)) * z, axis=1))
+        expected = np.mean(_expected(z, middle))
         low, high = (low, middle) if expected > wanted else (middle, high)
     return float(f"{1 / np.sqrt(low * high):.4g}")
 
 
 def tempered(log_probs: Predictions, temperature: float) -> Predictions:
     """Log-probabilities `(n, C)` of logits, or of log-probabilities, that are divided by a temperature."""
-    z = np.maximum(log_probs, LEAST_LOG_PROB) / temperature
-    z = z - z.max(axis=1, keepdims=True)
-    return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)), dtype=log_probs.dtype)
+    found = np.empty_like(log_probs, subok=False)
+    for rows in _some_rows(*log_probs.shape):
+        z = np.maximum(log_probs[rows], LEAST_LOG_PROB) / temperature
+        z = z - z.max(axis=1, keepdims=True)
+        found[rows] = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return found
 
 
 def loss_of_logits(logits: Floats, labels: Integers) -> float:
@@ -218,6 +222,21 @@ def reliability_curve(log_probs: Predictions, labels: ArrayLike) -> Curve:
         ReliabilityBin(confidence=float(confidence[rows].mean()), accuracy=float(right[rows].mean()), n=len(rows))
         for rows in _bins(confidence)
     )
+
+
+def _expected(log_probs: Floats, sharpness: float) -> Floats:
+    """`(n,)` the mean of log-probabilities under the probabilities of logits that are multiplied by a number."""
+    found = np.empty(len(log_probs))
+    for rows in _some_rows(*log_probs.shape):
+        z = log_probs[rows]
+        found[rows] = np.sum(np.exp(tempered(z, 1 / sharpness)) * z, axis=1)
+    return found
+
+
+def _some_rows(n: int, classes: int) -> Iterator[slice]:
+    """The rows of `(n, C)`, some at a time: what is made of each row knows no other, and temporaries stay small."""
+    at_once = max(1, VALUES_AT_ONCE // max(1, classes))
+    return (slice(start, start + at_once) for start in range(0, n, at_once))
 
 
 def _answers(log_probs: Predictions, labels: Integers) -> tuple[Floats, NDArray[np.bool_]]:

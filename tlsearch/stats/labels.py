@@ -5,13 +5,15 @@ learning", https://doi.org/10.1613/jair.1.12125. The margin to the best other cl
 0 and 1, it cannot tell one sure contradiction from another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tlsearch.stats.metrics import Floats, Integers, Predictions
+
+VALUES_AT_ONCE = 1_000_000  # pictures times classes that are looked at, 8 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +35,19 @@ class Suspect:
     sure: float
 
 
-def together(log_probs: Sequence[Predictions]) -> Floats:
-    """`(n, C)` log-probabilities of several models: the mean of their probabilities."""
-    return np.asarray(np.logaddexp.reduce(np.stack(log_probs).astype(np.float64)) - np.log(len(log_probs)))
+def together(log_probs: Iterable[Predictions]) -> Floats:
+    """`(n, C)` log-probabilities of several models, one at least: the mean of their probabilities.
+
+    They are added up one at a time: those of a generator are never held together.
+    """
+    rest = iter(log_probs)
+    mean, models = np.array(next(rest), dtype=np.float64), 1
+    for one in rest:
+        np.logaddexp(mean, one, out=mean)
+        models += 1
+        del one  # else it is held while the next is made
+    mean -= np.log(models)
+    return mean
 
 
 def suspicion_order(log_probs: Predictions, labels: ArrayLike) -> Integers:
@@ -79,10 +91,15 @@ def suspects(log_probs: Predictions, labels: ArrayLike, *, most: int) -> tuple[S
 def _own_and_best_other(log_probs: Predictions, labels: ArrayLike) -> tuple[Floats, Integers, Floats]:
     """`(n,)` each: the probability of the label, the likeliest other class, and its probability."""
     truth = np.asarray(labels, dtype=np.int64)
-    rows = np.arange(len(truth))
-    probabilities = np.exp(log_probs, dtype=np.float64)
-    own = probabilities[rows, truth]
-    others = probabilities.copy()
-    others[rows, truth] = -1.0
-    best = others.argmax(axis=1)
-    return own, best, others[rows, best]
+    n, classes = log_probs.shape
+    own, best, other = np.empty(n), np.empty(n, dtype=np.int64), np.empty(n)
+    at_once = max(1, VALUES_AT_ONCE // classes)
+    for start in range(0, n, at_once):
+        some = slice(start, start + at_once)
+        probabilities = np.exp(log_probs[some], dtype=np.float64)
+        rows = np.arange(len(probabilities))
+        own[some] = probabilities[rows, truth[some]]
+        probabilities[rows, truth[some]] = -1.0
+        best[some] = probabilities.argmax(axis=1)
+        other[some] = probabilities[rows, best[some]]
+    return own, best, other

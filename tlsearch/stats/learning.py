@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tlsearch.stats.calibration import tempered
+from tlsearch.stats.labels import together
 from tlsearch.stats.metrics import Floats, Groups, Integers, Outcomes, Predictions, plain_scores, weighted_scores
 from tlsearch.stats.priors import CLASSES_ALIKE, log_priors
 from tlsearch.stats.resampling import bootstrap_weights
-from tlsearch.stats.ridge import Probed, one_hot
+from tlsearch.stats.ridge import Fit, one_hot
 from tlsearch.stats.shares import Interval
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -60,7 +61,7 @@ class LearningCurve:
 
 
 def learning_curve(
-    probes: Sequence[Probed],
+    probes: Sequence[Fit],
     labels: ArrayLike,
     classes: int,
     deals: Sequence[Deal],
@@ -103,45 +104,55 @@ def learning_curve(
 
 
 def _averaged(
-    probes: Sequence[Probed], labels: Integers, classes: int, deal: Deal, *, classes_alike: bool
+    probes: Sequence[Fit], labels: Integers, classes: int, deal: Deal, *, classes_alike: bool
 ) -> Iterator[Predictions]:
-    """For each share `(n, C)` log-probabilities of pictures in folds that were not trained on."""
-    for share, each in enumerate(zip(*(_answers(one, labels, classes, deal) for one in probes), strict=True)):
-        log_probs = np.logaddexp.reduce(np.stack(each)) - np.log(len(each))
+    """For each share `(n, C)` log-probabilities of pictures in folds that were not trained on.
+
+    None of them is held here while the next is made, and of the networks' answers one at a time.
+    """
+    answers = [_answers(one, labels, classes, deal) for one in probes]
+    for share in range(len(SHARES)):
         if classes_alike:
-            log_probs = tempered(log_probs - _log_priors(labels, classes, deal, share), 1.0)
-        yield log_probs
+            yield tempered(_less_priors(together(map(next, answers)), labels, deal, share), 1.0)
+        else:
+            yield together(map(next, answers))
 
 
-def _log_priors(labels: Integers, classes: int, deal: Deal, share: int) -> Floats:
-    """`(n, C)`: how frequent each class was among what answered a picture; 0 of a class that it never saw."""
+def _less_priors(log_probs: Floats, labels: Integers, deal: Deal, share: int) -> Floats:
+    """Take out, in place, how frequent each class was among what answered a picture: nothing of one it never saw."""
     used = deal.quarter <= share
-    folds = range(int(deal.fold.max()) + 1)
-    return np.stack([log_priors(labels[used & (deal.fold != fold)], classes) for fold in folds])[deal.fold]
+    for fold in range(int(deal.fold.max()) + 1):
+        own = deal.fold == fold
+        log_probs[own] -= log_priors(labels[used & ~own], log_probs.shape[1])
+    return log_probs
 
 
-def _answers(probed: Probed, labels: Integers, classes: int, deal: Deal) -> Iterator[Floats]:
+def _answers(fit: Fit, labels: Integers, classes: int, deal: Deal) -> Iterator[Predictions]:
     """One network's `(n, C)` for each share.
 
     The normal equations of a share are sums over blocks of (fold, quarter): every block is multiplied once.
     """
-    x = np.column_stack([probed.directions.coordinates, np.ones(len(labels))])  # the last is the intercept
-    y = one_hot(labels, classes)
+    x = np.column_stack([fit.directions.coordinates, np.ones(len(labels))])  # the last is the intercept
     folds = int(deal.fold.max()) + 1
     grams = np.zeros((folds, x.shape[1], x.shape[1]))
     moments = np.zeros((folds, x.shape[1], classes))
-    penalty = np.diag([*np.full(x.shape[1] - 1, probed.penalty), np.finfo(np.float64).eps])
+    penalty = np.diag([*np.full(x.shape[1] - 1, fit.penalty), np.finfo(np.float64).eps])
     for share in range(len(SHARES)):
         for fold in range(folds):
             rows = (deal.fold == fold) & (deal.quarter == share)
             grams[fold] += x[rows].T @ x[rows]
-            moments[fold] += x[rows].T @ y[rows]
-        scores = np.zeros((len(labels), classes))
-        for fold in range(folds):
-            own = deal.fold == fold
-            weights = np.linalg.solve(grams.sum(axis=0) - grams[fold] + penalty, moments.sum(axis=0) - moments[fold])
-            scores[own] = x[own] @ weights
-        yield np.asarray(tempered(scores, probed.temperature), dtype=np.float64)
+            moments[fold] += x[rows].T @ one_hot(labels[rows], classes)
+        yield tempered(_scored(x, grams, moments, penalty, deal.fold), fit.temperature)
+
+
+def _scored(x: Floats, grams: Floats, moments: Floats, penalty: Floats, fold_of: Integers) -> Floats:
+    """`(n, C)`: what the fits without each fold say of its pictures."""
+    scores = np.zeros((len(x), moments.shape[2]))
+    for fold in range(len(grams)):
+        own = fold_of == fold
+        weights = np.linalg.solve(grams.sum(axis=0) - grams[fold] + penalty, moments.sum(axis=0) - moments[fold])
+        scores[own] = x[own] @ weights
+    return scores
 
 
 def _trained_on(deals: Sequence[Deal]) -> Floats:

@@ -50,6 +50,7 @@ class Outcomes:
         for one in map(np.asarray, predictions):
             rows.append(_condense(one, truth))
             classes = classes or int(one.shape[1])
+            del one  # else it is held while the next is made
         if not rows:
             raise ValueError("there are no predictions to score")
         return cls(
@@ -169,24 +170,26 @@ def _accuracy(outcomes: Outcomes, weights: Weights) -> Floats:
 def _balanced_accuracy(outcomes: Outcomes, weights: Weights) -> Floats:
     # The mean recall of the classes that occur: a class without pictures says nothing about a model.
     right, present = outcomes.right, outcomes.present
-    recalls = []
-    for c in np.unique(outcomes.labels):
-        rows = np.flatnonzero(outcomes.labels == c)
-        recalls.append(_ratio(weights[:, rows] @ right[rows], _counted(weights, present, rows)))
-    return _mean_of_known(recalls)
+
+    def recall(label: int) -> Floats:
+        rows = np.flatnonzero(outcomes.labels == label)
+        return _ratio(weights[:, rows] @ right[rows], _counted(weights, present, rows))
+
+    return _mean_of_known(map(recall, np.unique(outcomes.labels)))
 
 
 def _macro_f1(outcomes: Outcomes, weights: Weights) -> Floats:
     # The mean over the classes that occur as truth or as prediction, as scikit-learn has it.
     right, present = outcomes.right, outcomes.present
-    each = []
-    for c in range(outcomes.classes):
-        rows = np.flatnonzero(outcomes.labels == c)
+
+    def f1(label: int) -> Floats:
+        rows = np.flatnonzero(outcomes.labels == label)
         hits = weights[:, rows] @ right[rows]
         support = _counted(weights, present, rows)
-        called_so = weights @ (outcomes.predicted == c).T.astype(np.float32)
-        each.append(_ratio(2 * hits, support + called_so))
-    return _mean_of_known(each)
+        called_so = weights @ (outcomes.predicted == label).T.astype(np.float32)
+        return _ratio(2 * hits, support + called_so)
+
+    return _mean_of_known(map(f1, range(outcomes.classes)))
 
 
 def _negative_log_loss(outcomes: Outcomes, weights: Weights) -> Floats:
@@ -217,7 +220,21 @@ def _ratio(over: Floats | Weights, under: Floats | Weights) -> Floats:
     return out
 
 
-def _mean_of_known(parts: Sequence[Floats]) -> Floats:
-    stacked = np.stack(parts)  # (classes, B, T)
-    known = ~np.isnan(stacked)
-    return _ratio(np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0, dtype=np.float64))
+def _mean_of_known(parts: Iterable[Floats]) -> Floats:
+    """`(B, T)`: the mean over the classes of which something is known, one class at a time."""
+    rest = iter(parts)
+    first = next(rest, None)
+    if first is None:
+        raise ValueError("there are no classes to average over")
+    if first.size == 1:  # one score: numpy adds up what lies side by side in another order, and more exactly
+        values = np.array([first.item(), *(part.item() for part in rest)])
+        known = ~np.isnan(values)
+        return _ratio(
+            np.where(known, values, 0.0).sum().reshape(first.shape), known.sum(dtype=np.float64).reshape(first.shape)
+        )
+    total, count = np.where(np.isnan(first), 0.0, first), (~np.isnan(first)).astype(np.float64)
+    for part in rest:
+        known = ~np.isnan(part)
+        np.add(total, part, out=total, where=known)
+        count += known
+    return _ratio(total, count)

@@ -84,12 +84,13 @@ class LeftOut:
         """`(n, C)`: about 1 for the class that is seen, about 0 for the others."""
         task, unit, n = self.task, self.task.directions.unit, len(self.task.unit)
         shrunk = task.directions.spread**2 / (task.directions.spread**2 + self.penalty)  # (k,)
-        residual = task.wanted - task.mean - unit @ (shrunk[:, None] * task.pulled)
+        residual = task.wanted - task.mean
+        residual -= unit @ (shrunk[:, None] * task.pulled)
         residual[task.alone] /= (1 - task.squares @ shrunk - 1 / n)[:, None]
         for rows in task.together:
             within = np.column_stack([unit[rows] * np.sqrt(shrunk), np.full(len(rows), n**-0.5)])  # (g, k + 1)
             residual[rows] = _without(within, residual[rows])
-        return np.asarray(task.wanted - residual)
+        return np.subtract(task.wanted, residual, out=residual)
 
     @property
     def departures(self) -> Floats:
@@ -103,7 +104,8 @@ class LeftOut:
     @property
     def loss(self) -> float:
         """Mean squared distance from the labels."""
-        return float(np.mean((self.task.wanted - self.scores) ** 2))
+        off = self.task.wanted - self.scores
+        return float(np.mean(np.square(off, out=off)))
 
     @property
     def weights(self) -> Floats:
@@ -113,20 +115,34 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probed:
-    """A probe of one network's features.
+class Fit:
+    """How a probe of one network's features is fitted.
 
     Args:
         directions: Of the features.
-        log_probs: `(n, C)`, of each picture by a fit without it.
         penalty: Under which pictures that were left out are answered best.
         temperature: That makes probabilities of scores, fitted on those answers.
     """
 
     directions: Directions
-    log_probs: Floats
     penalty: float
     temperature: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed(Fit):
+    """A fit, and what it says of the pictures.
+
+    Args:
+        log_probs: `(n, C)`, of each picture by a fit without it.
+    """
+
+    log_probs: Floats
+
+    @property
+    def fit(self) -> Fit:
+        """Without what it says, which is as large as the labels of all classes."""
+        return Fit(directions=self.directions, penalty=self.penalty, temperature=self.temperature)
 
 
 def probe(features: Features, labels: ArrayLike, classes: int, *, groups: Groups | None = None) -> Probed:
@@ -184,7 +200,9 @@ def apart(groups: Groups | None) -> Groups | None:
 
 def one_hot(labels: Integers, classes: int) -> Floats:
     """`(n, C)`: 1 at each picture's class."""
-    return np.eye(classes)[labels]
+    wanted = np.zeros((len(labels), classes))
+    wanted[np.arange(len(labels)), labels] = 1.0
+    return wanted
 
 
 def rows_of(unit: Integers) -> list[Integers]:

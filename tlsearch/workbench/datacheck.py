@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from tlsearch.features.provider import POOLED
 from tlsearch.records import Json, TrialState
 from tlsearch.stats.labels import Suspect, suspects, together
 from tlsearch.stats.learning import Deal, LearningCurve, learning_curve
-from tlsearch.stats.ridge import Probed, probe
+from tlsearch.stats.metrics import Predictions
+from tlsearch.stats.ridge import Fit, probe
 from tlsearch.work import Job, Progress, Row, RowResult
 from tlsearch.workbench.parts import Parts
 from tlsearch.workbench.scoring import Emit, shown
@@ -21,19 +22,22 @@ MOST_SUSPECTS = 200  # are named; the others are counted
 # Pictures that probes are fitted on at a time. In double precision a network's features of so many take 200 MB; of
 # 100 000 pictures they, and what is computed from them, would take several gigabytes.
 BLOCK = 20_000
+VALUES = 4_000_000  # pictures times classes of a block: 32 MB, of which a probe holds five at once
 FEW = 10  # of a class in a block: below, the probe would know the class by too few pictures
 FOLDS, QUARTERS = 5, 4  # of a learning curve
 DEALS = 5
 MIRRORED = "flip"  # the augmentation whose views are a picture and its mirror image
 
 Rows = NDArray[np.int64]  # of the development images
+Views = Sequence[NDArray[np.generic]]  # of one network's features, `(n, D)` each
 
 
 def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
     """Probe the development images with the backbone of each row; what the probes say is averaged.
 
-    Of more than `BLOCK` images, random parts of about that size are probed one after another, and the learning curve is
-    that of the first: what is in memory does not grow with the images.
+    Of more than `BLOCK` images, or fewer where there are over 200 classes, random parts of about that size are probed
+    one after another, and the learning curve is that of the first: but for the answers themselves, what is in memory
+    does not grow with the images, nor with the networks, whose answers are added up one at a time.
 
     Args:
         parts: Of the study.
@@ -51,15 +55,16 @@ def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
     labels = parts.true_labels()
     groups = np.asarray(job.options["groups"])
     views = [_views(parts, row, emit) for row in job.rows]
-    blocks = blocks_of(labels, groups, parts.context.seed)
-    log_probs = np.empty((len(labels), len(parts.context.classes)), dtype=np.float32)
+    classes = len(parts.context.classes)
+    blocks = blocks_of(labels, groups, parts.context.seed, classes=classes)
+    log_probs = np.empty((len(labels), classes), dtype=np.float32)
     for done, rows in enumerate(blocks):
         emit(Progress(text="labels", done=done, total=len(blocks)))
-        probes = _probes(views, labels[rows], len(parts.context.classes), groups[rows], rows)
-        log_probs[rows] = together([one.log_probs for one in probes])
+        fits: list[Fit] = []
+        log_probs[rows] = together(_answers(views, labels[rows], classes, groups[rows], rows, fits))
         if not done:
             emit(Progress(text="would more pictures help", done=0, total=1))
-            curve = _curve(parts, probes, labels[rows], groups[rows])
+            curve = _curve(parts, fits, labels[rows], groups[rows])
     doubted = suspects(log_probs, labels, most=len(labels))
     learning = {**_as_json(curve), "tried": len(blocks[0])}
     return RowResult.of(
@@ -77,7 +82,7 @@ def check_data(parts: Parts, job: Job, emit: Emit) -> RowResult:
     )
 
 
-def blocks_of(labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int) -> list[Rows]:
+def blocks_of(labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int, *, classes: int) -> list[Rows]:
     """The rows that are probed together, ascending: all at once, or random parts that are alike in their classes.
 
     Probes of one part know nothing of the others, so the pictures of a group may lie in several. What a part would hold
@@ -87,8 +92,10 @@ def blocks_of(labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int) -
         labels: `(n,)`.
         groups: `(n,)`, equal for pictures that belong together.
         seed: The study's.
+        classes: C. Of more than 200 a part has fewer pictures, but not so few that there are none of ten each.
     """
-    n, blocks = len(labels), math.ceil(len(labels) / BLOCK)
+    most = min(BLOCK, max(VALUES // classes, FEW * classes))
+    n, blocks = len(labels), math.ceil(len(labels) / most)
     if blocks == 1:
         return [np.arange(n)]
     _, of_group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -96,16 +103,16 @@ def blocks_of(labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int) -
     order = np.lexsort((np.random.default_rng(seed).permutation(n), outside, labels))
     dealt = np.empty(n, dtype=np.int64)
     dealt[order] = np.arange(n) % blocks
-    everywhere = _rare(labels, FEW * blocks) | (outside & (outside.sum() < FEW * blocks))
+    everywhere = _rare(labels, FEW * blocks, most // 2) | (outside & (outside.sum() < FEW * blocks))
     return [np.flatnonzero((dealt == block) | everywhere) for block in range(blocks)]
 
 
-def _rare(labels: NDArray[np.int64], least: int) -> NDArray[np.bool_]:
-    """`(n,)`: pictures of classes that have fewer, the rarest classes first, as far as half a block holds them."""
+def _rare(labels: NDArray[np.int64], least: int, room: int) -> NDArray[np.bool_]:
+    """`(n,)`: pictures of classes that have fewer, the rarest classes first, as far as there is room for them."""
     counts = np.bincount(labels)
     rarest = np.argsort(counts, kind="stable")
     fits = np.zeros(len(counts), dtype=np.bool_)
-    fits[rarest[np.cumsum(counts[rarest]) <= BLOCK // 2]] = True
+    fits[rarest[np.cumsum(counts[rarest]) <= room]] = True
     return np.asarray((fits & (counts < least))[labels])
 
 
@@ -116,26 +123,31 @@ def _views(parts: Parts, row: Row, emit: Emit) -> list[NDArray[np.generic]]:
     return parts.provider(row.recipe).views(POOLED, augment, shown(emit, row.recipe.backbone))
 
 
-def _probes(
-    views: Sequence[Sequence[NDArray[np.generic]]],
+def _answers(
+    views: Sequence[Views],
     labels: NDArray[np.int64],
     classes: int,
     groups: NDArray[np.int64],
     rows: Rows,
-) -> list[Probed]:
-    """Each network's probe of some rows."""
-    found = []
-    for one in views:
+    fits: list[Fit],
+) -> Iterator[Predictions]:
+    """What each network's probe says of some rows, not held here while the next one is fitted; its fit goes to a list.
+
+    The labels and groups are those of the rows.
+    """
+
+    def answer(one: Views) -> Predictions:
         features = np.asarray(one[0][rows], dtype=np.float32)
         for view in one[1:]:
             features += np.asarray(view[rows], dtype=np.float32)
-        found.append(probe(features / len(one), labels, classes, groups=groups.tolist()))
-    return found
+        probed = probe(features / len(one), labels, classes, groups=groups.tolist())
+        fits.append(probed.fit)
+        return probed.log_probs
+
+    return map(answer, views)
 
 
-def _curve(
-    parts: Parts, probes: Sequence[Probed], labels: NDArray[np.int64], groups: NDArray[np.int64]
-) -> LearningCurve:
+def _curve(parts: Parts, probes: Sequence[Fit], labels: NDArray[np.int64], groups: NDArray[np.int64]) -> LearningCurve:
     seed = parts.context.seed
     keys = _keys(groups)
     folds = fold_partitions(labels.tolist(), keys, FOLDS, DEALS, seed)
