@@ -1,6 +1,6 @@
 """Errands: a worker's death gives one another chance, as it gives a study's jobs, and its own faults do not."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 from fake_workbench import context, recipe
@@ -41,8 +41,8 @@ class Failing:
         self.closed = True
 
 
-def ran(executor: Failing, meanwhile: Callable[[], None] = lambda: None) -> RowResult:
-    return run_errand(JOB, context(), make_executor=executor, progress=lambda _: None, meanwhile=meanwhile)
+def ran(executor: Failing) -> RowResult:
+    return run_errand(JOB, context(), make_executor=executor, progress=lambda _: None)
 
 
 @pytest.mark.parametrize("deaths", [0, 1, 2])
@@ -67,20 +67,3 @@ def test_an_errand_that_fails_without_a_death_is_not_tried_again(reason: Failure
     executor = Failing(reason)
     assert ran(executor).reason is reason
     assert len(executor.jobs) == 1
-
-
-def test_what_is_done_meanwhile_comes_after_the_errand_is_handed_over_and_again_after_a_death() -> None:
-    executor = Failing(FailureReason.KILLED)
-    handed_over: list[int] = []
-    ran(executor, lambda: handed_over.append(len(executor.jobs)))
-    assert handed_over == [1, 2]
-
-
-def test_a_fault_of_what_is_done_meanwhile_is_told_and_leaves_no_worker() -> None:
-    def breaks() -> None:
-        raise ImportError("scikit-learn is broken")
-
-    executor = Failing()
-    with pytest.raises(ImportError, match="is broken"):
-        ran(executor, breaks)
-    assert executor.closed

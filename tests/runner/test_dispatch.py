@@ -103,30 +103,6 @@ def test_a_confirmation_whose_worker_always_dies_ends_as_failed(desk: Desk) -> N
     assert len(executor.jobs) == 3
 
 
-def test_what_is_done_meanwhile_comes_after_the_job_is_handed_over_and_again_after_a_death(desk: Desk) -> None:
-    handed_over: list[int] = []
-    seen: list[str] = []
-
-    def dies_once(job: Job) -> Sequence[WorkerEvent]:
-        assert len(handed_over) == len(executor.jobs), "the worker is not listened to before"
-        seen.append(job.id)
-        return dies(job) if len(seen) < 2 else does_well(job)
-
-    dispatcher, executor = desk.dispatcher(dies_once)
-    found = dispatcher.run(other_job(), meanwhile=lambda: handed_over.append(len(executor.jobs)))
-    assert found.score == 0.5
-    assert handed_over == [1, 2]
-
-
-def test_a_fault_of_what_is_done_meanwhile_is_told(desk: Desk) -> None:
-    def breaks() -> None:
-        raise ImportError("scikit-learn is broken")
-
-    dispatcher, _ = desk.dispatcher(does_well)
-    with pytest.raises(ImportError, match="is broken"):
-        dispatcher.run(other_job(), meanwhile=breaks)
-
-
 def test_results_that_come_together_are_written_down_with_the_end_of_their_job(desk: Desk) -> None:
     told: list[int] = []
 

@@ -98,18 +98,6 @@ def test_pictures_are_compared_once_for_all_studies_and_networks_do_not_move_the
     assert sides_of(study(other).context) == sides_of(study(world).context)
 
 
-def test_what_reports_need_at_the_end_is_loaded_while_pictures_are_compared_and_by_the_end(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded: list[int] = []
-    monkeypatch.setattr("tlsearch.search.importance.load", loaded.append)
-    world.cache = tmp_path / "own cache"
-    world.run(ONE_TRIAL)
-    assert loaded == [1, 1]
-    world.run("study.budget.trials=2")
-    assert loaded == [1, 1, 2], "a study that has begun compares nothing"
-
-
 def test_a_begun_study_stays_with_its_links_and_starts_no_worker_for_them(world: World, tmp_path: Path) -> None:
     warmed: list[WarmUp] = []
     world.run(ONE_TRIAL, warm_up=warmed.append)

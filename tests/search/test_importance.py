@@ -1,12 +1,16 @@
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from search_world import config, space_of
 
 from tlsearch.records import TrialKind, TrialRecord, TrialState
 from tlsearch.search import SearchSpace
-from tlsearch.search.importance import load, parameter_importance
+from tlsearch.search.importance import parameter_importance
 from tlsearch.search.sampler import Asker
 
 
@@ -89,10 +93,16 @@ def test_equal_scores_tell_nothing() -> None:
     assert "one score" in parameter_importance(space, equal)["withheld"]
 
 
-def test_nothing_is_loaded_for_a_search_of_too_few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded: list[str] = []
-    monkeypatch.setattr("tlsearch.search.importance.importlib.import_module", loaded.append)
-    load(19)
-    assert loaded == []
-    load(20)
-    assert loaded == ["optuna.importance"]
+def test_shares_are_told_without_scikit_learn_which_others_can_load_afterwards() -> None:
+    """Importing it takes two seconds, and no share needs it."""
+    script = (
+        "import sys\n"
+        "from test_importance import *\n"
+        "space = space_of(config())\n"
+        "told = parameter_importance(space, history_of(space, 80))\n"
+        "assert next(iter(told['shared'])) == 'weight_decay'\n"
+        "assert not {'sklearn', 'scipy'} & sys.modules.keys()\n"
+        "import sklearn"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)

@@ -95,9 +95,7 @@ class Closing:
         row = Row(trial=record.number, attempt=1, recipe=recipe, seed_key=record.number)
         options = {"temperature": temperature}
         result = self._dispatcher.run(
-            Job(id=job_id("final", record.number), kind=JobKind.FINAL, rows=(row,), options=options),
-            # pictures that an earlier study compared left no time for it before
-            meanwhile=lambda: importance.load(self._setup.config.study.budget.trials),
+            Job(id=job_id("final", record.number), kind=JobKind.FINAL, rows=(row,), options=options)
         )
         if result.state is not TrialState.COMPLETED:
             raise TlsearchError(f"the final model could not be fitted: {result.detail}")

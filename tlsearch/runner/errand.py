@@ -13,7 +13,6 @@ def run_errand(
     *,
     make_executor: Callable[[Sequence[WorkerContext]], Executor],
     progress: Callable[[Progress], None],
-    meanwhile: Callable[[], None] = lambda: None,
 ) -> RowResult:
     """Run a job and wait for its first result; a worker that dies gives it another chance, as `until_told` says.
 
@@ -22,7 +21,6 @@ def run_errand(
         context: All that the worker knows.
         make_executor: Starts workers, one a context.
         progress: Told what is in work.
-        meanwhile: What this process does while a worker starts and works; done again where the worker dies.
 
     Raises:
         TlsearchError: Where no job can run at all.
@@ -31,7 +29,6 @@ def run_errand(
 
     def once(tried: Job) -> RowResult:
         executor.submit(tried)
-        meanwhile()
         result: RowResult | None = None
         while True:
             for event in executor.poll(POLL_S):

@@ -48,7 +48,6 @@ class LinkFinder:
         device: What the worker computes on.
         make_executor: Starts workers, one a context.
         progress: Told what is done with how many of how many.
-        meanwhile: As in `run_errand`.
     """
 
     def __init__(
@@ -61,11 +60,9 @@ class LinkFinder:
         device: str,
         make_executor: Callable[[Sequence[WorkerContext]], Executor],
         progress: ProgressCallback | None = None,
-        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         self._host, self._hubs, self._cache, self._plugins = host, hubs, cache, plugins
         self._device, self._make_executor, self._progress = device, make_executor, progress
-        self._meanwhile = meanwhile
 
     def __call__(self, store: PixelStore, files: Sequence[Path], indices: Sequence[int]) -> Links:
         """The links among some pictures of a store.
@@ -125,9 +122,7 @@ class LinkFinder:
         recipe = Recipe(backbone=REFERENCE, head=LINEAR, phases=())
         job = Job(id=job_id("alike", "pictures"), kind=JobKind.ALIKE, rows=(Row(trial=-1, attempt=1, recipe=recipe),))
         context = self._context(store, indices, network)
-        result = run_errand(
-            job, context, make_executor=self._make_executor, progress=self._tell, meanwhile=self._meanwhile
-        )
+        result = run_errand(job, context, make_executor=self._make_executor, progress=self._tell)
         if result.state is not TrialState.COMPLETED:
             raise TlsearchError(f"the pictures could not be compared with one another: {result.detail}")
         return [

@@ -5,7 +5,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from tlsearch.devices import choose_devices
@@ -28,7 +27,6 @@ from tlsearch.runner.searching import Searching
 from tlsearch.runner.setup import Places, Setup, set_up
 from tlsearch.runner.showing import Showing
 from tlsearch.runner.warming import warm_up_of
-from tlsearch.search import importance
 from tlsearch.search.baselines import baselines_left_out
 from tlsearch.store.store import Store
 from tlsearch.study import StudyConfig
@@ -86,7 +84,6 @@ def run_study(
     devices = choose_devices(config.run.devices)
     if warm_up is not None and not store.has_trials(config.study.name):
         warm_up(warm_up_of(config, host=host, devices=devices))
-    load = partial(importance.load, config.study.budget.trials)
     setup = set_up(
         config,
         host=host,
@@ -95,7 +92,7 @@ def run_study(
         hubs=hubs,
         notice=observer.notice,
         progress=live.preparing,
-        find_links=_link_finder(host, hubs, places, devices[0], make_executor, live, meanwhile=load),
+        find_links=_link_finder(host, hubs, places, devices[0], make_executor, live),
     )
     live.stored(setup.record.context["metric"])
     ended = why_complete(setup, store)
@@ -121,8 +118,6 @@ def _link_finder(
     device: str,
     make_executor: MakeExecutor,
     live: Live,
-    *,
-    meanwhile: Callable[[], None],
 ) -> LinkFinder:
     """Tells which pictures show one photograph; asked for a new study alone."""
     return LinkFinder(
@@ -133,7 +128,6 @@ def _link_finder(
         device=device,
         make_executor=make_executor,
         progress=live.preparing,
-        meanwhile=meanwhile,
     )
 
 

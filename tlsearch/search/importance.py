@@ -1,8 +1,9 @@
 """Importance: which parameters decided whether a trial was among the best (PED-ANOVA)."""
 
-import importlib
 import math
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import optuna
 
@@ -15,16 +16,6 @@ LEAST_TRIALS = 20  # below, shares are mostly noise
 LEAST_IN_BRANCH = 10
 TOP_SHARE = 0.1  # Watanabe et al. 2023, arXiv:2304.10255: what decides the way into the best tenth
 TOP_TRIALS = 5  # Optuna's documentation: fewer among the best make the shares unstable
-
-
-def load(trials: int) -> None:
-    """Load what `parameter_importance` needs, scikit-learn above all: seconds that somebody has while workers work.
-
-    Args:
-        trials: That the search may make; where they are too few for shares, nothing is loaded.
-    """
-    if trials >= LEAST_TRIALS:
-        importlib.import_module("optuna.importance")
 
 
 def parameter_importance(space: SearchSpace, history: Sequence[TrialRecord]) -> dict[str, Json]:
@@ -92,11 +83,23 @@ def _branches(space: SearchSpace, counted: Sequence[TrialRecord]) -> dict[str, J
 
 def _shares(space: SearchSpace, records: Sequence[TrialRecord], names: Iterable[str]) -> dict[str, float]:
     """Shares that sum to 1, largest first."""
-    # takes seconds where `load` was not called
-    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-
+    with _without("sklearn"):  # for two evaluators that are not used here, optuna loads it where it can: 2.4 s
+        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
     with quiet():
         study = optuna.create_study(direction="maximize")
         study.add_trials(Telling(space).trials(records))
         evaluator = PedAnovaImportanceEvaluator(target_quantile=_top_share(len(records)))
         return get_param_importances(study, evaluator=evaluator, params=list(names))
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Lets an import that can do without a package go without it, unless the package is there already."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]  # what the import system itself reads as "cannot be had"
+    try:
+        yield
+    finally:
+        del sys.modules[package]
