@@ -26,7 +26,7 @@ from tlsearch.stats import tempered, wilson
 from tlsearch.training.recipe import Recipe
 from tlsearch.work import JobKind, RowResult, WorkerContext
 from tlsearch.workbench.bench import StudyBench
-from tlsearch.workbench.final import CLOSE, evenly_chosen
+from tlsearch.workbench.final import CHECKED, CLOSE, evenly_chosen
 
 TUNED = recipe(2, head="mlp", head_params={"hidden": 16}, augment="flip")
 RECIPES = {
@@ -107,10 +107,10 @@ def test_the_pictures_that_are_checked_are_of_all_classes_and_from_both_ends(cou
 
 def test_what_a_small_class_cannot_give_comes_from_the_others() -> None:
     labels = np.array([0] * 5 + [1] * 5_000)
-    places = evenly_chosen(labels, 256)
-    assert len(places) == len(np.unique(places)) >= 256
+    places = evenly_chosen(labels, CHECKED)
+    assert len(places) == len(np.unique(places)) >= CHECKED
     assert (labels[places] == 0).sum() == 5
-    assert len(evenly_chosen(labels[:100], 256)) == 100, "all, where there are fewer"
+    assert len(evenly_chosen(labels[:100], CHECKED)) == 100, "all, where there are fewer"
 
 
 def test_a_temperature_is_in_the_saved_model_and_in_its_saved_answers(

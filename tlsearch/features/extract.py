@@ -17,7 +17,7 @@ from tlsearch.model import Prefix
 
 EXPORT_SECONDS = 2.0  # of a MobileNetV2 on two cores, what ONNX Runtime makes of it included
 ONNX_GAIN = 2.0  # what ONNX Runtime is taken to be faster by, until it is measured
-MEASURED = 32  # pictures that rates are measured on
+MEASURED = 16  # pictures that rates are measured on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
