@@ -68,7 +68,7 @@ class Job:
 
     @property
     def ends_together(self) -> bool:
-        """Whether all results come at once, at the end: heads alone are a matter of moments."""
+        """Whether its rows train heads alone: a matter of moments, so results are told together, at the job's end."""
         return not any(row.recipe.fine_tunes for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:

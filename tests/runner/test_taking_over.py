@@ -21,12 +21,23 @@ def test_what_a_killed_coordinator_left_is_told_where_a_line_is_on_the_disk_and_
 
     second, executor = desk.dispatcher(does_well)
     second.take_over(was_stopped=False)
-    assert desk.states() == [TrialState.RUNNING, TrialState.COMPLETED, TrialState.RUNNING]
+    assert desk.states() == [TrialState.RUNNING] * 3, "heads of one job are told together, as in one run"
     listen(second)
     assert [[(row.trial, row.attempt) for row in job.rows] for job in executor.jobs] == [[(0, 2), (2, 2)]]
     assert [trial.score for trial in desk.store.trials("s")] == [0.5, 0.25, 0.5]
     assert desk.attempts(0) == [(1, FailureReason.INTERRUPTED), (2, None)]
     assert desk.attempts(1) == [(1, None)]
+
+
+def test_a_fine_tuned_trial_that_had_ended_is_told_at_once(desk: Desk) -> None:
+    first, executor = desk.dispatcher(does_well)
+    first.dispatch(desk.ask(2, FINE_TUNED))
+    (job,) = executor.jobs
+    with ResultWriter(results_file(desk.folder / "results", job.id)) as writer:
+        writer.append(result(job, job.rows[0], score=0.25))
+    second, _ = desk.dispatcher(does_well)
+    second.take_over(was_stopped=False)
+    assert desk.states() == [TrialState.COMPLETED, TrialState.RUNNING]
 
 
 def test_jobs_that_were_in_flight_side_by_side_are_taken_over_each_as_it_was(desk: Desk) -> None:

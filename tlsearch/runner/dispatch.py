@@ -78,6 +78,7 @@ class Dispatcher:
         self._heard = Heard()
         self._queue: deque[Sequence[TrialRecord]] = deque()  # jobs that wait for a worker to be free
         self._leftovers: deque[Leftover] = deque()  # in flight, and whole on the disk
+        self._in_part: list[Leftover] = []  # on the disk in part: told once the others of their jobs have ended
         self.jobs: dict[str, Job] = {}  # in flight, in the order in which workers take them
 
     @property
@@ -98,7 +99,8 @@ class Dispatcher:
     def take_over(self, *, was_stopped: bool) -> None:
         """Settle what an earlier run left, first of all: what is not finished is dispatched again.
 
-        Finished jobs are in flight until `hear` tells of them, one by one: so what is asked for is as in one run.
+        Finished jobs are in flight until `hear` tells of them, one by one, and heads that had ended before others of
+        their job are told with these: so what is asked for is as in one run.
 
         Args:
             was_stopped: Whether that run ended itself, as on Ctrl-C; else it was killed, which a trial may have caused.
@@ -111,12 +113,22 @@ class Dispatcher:
                 self._leftovers.append(left)
                 continue
             if left.finished:  # the others of its job are another job from now on
-                self._tell(left.finished, [])
+                self._in_part.append(left)
             waited = unfinished >= workers
             unfinished += 1
             self.ledger.end_attempts(left.unfinished, *how_it_ended(was_stopped=was_stopped, waited=waited))
         for records in self.ledger.left_together():
             self._dispatch_again(records)
+        self._tell_parts()
+
+    def _tell_parts(self) -> None:
+        """Tell what had ended before the others of its job; fine-tuned trials, which never wait for others, at once."""
+        for left in list(self._in_part):
+            rows = [self._row(trial, attempt) for trial, attempt in left.attempts]
+            others_ended = all(self.ledger.trials[trial].state.ended for trial, _ in left.unfinished)
+            if others_ended or not Job(id=left.job, kind=JobKind.TRIALS, rows=tuple(rows)).ends_together:
+                self._in_part.remove(left)
+                self._tell(left.finished, [])
 
     def _dispatch_again(self, records: Sequence[TrialRecord]) -> None:
         (number, *others) = [record.number for record in records]
@@ -157,18 +169,11 @@ class Dispatcher:
         recipe = Recipe.from_json(self.ledger.trials[trial].recipe)
         return Row(trial=trial, attempt=attempt, recipe=recipe, seed_key=trial, prune_below=prune_below)
 
-    def run(self, job: Job, meanwhile: Callable[[], None] = lambda: None) -> RowResult:
-        """Run one job that is no trial's, such as a confirmation, and wait for its one result; see `until_told`.
-
-        Args:
-            job: The job.
-            meanwhile: What this process does while a worker works; done again where the worker dies.
-        """
+    def run(self, job: Job) -> RowResult:
+        """Run one job that is no trial's, such as a confirmation, and wait for its one result; see `until_told`."""
 
         def once(job: Job) -> RowResult:
             self._submit(job)
-            self._watcher.tick()  # of the job that is in work now: the next one waits for what comes first
-            meanwhile()
             return self._result_of(job)
 
         return until_told(job, once)
@@ -195,6 +200,7 @@ class Dispatcher:
             del self.jobs[left.job]
         else:
             others = self._hear_executor(timeout_s)
+        self._tell_parts()
         self._hand_over()
         self._watcher.tick()
         return others
