@@ -124,6 +124,20 @@ def test_a_damaged_store_is_refused_and_made_anew(files: list[Path], tmp_path: P
     assert bytes(built(files, tmp_path).flat) == before
 
 
+@pytest.mark.parametrize("name", ["pixels.bin", "index.json"])
+def test_a_store_that_was_hashed_before_is_still_no_other_and_no_shorter(
+    files: list[Path], tmp_path: Path, name: str
+) -> None:
+    folder = built(files, tmp_path).folder
+    whole = PixelStore.open(folder)
+    assert PixelStore.open(folder, hashed=True).digest == whole.digest
+    data = (folder / name).read_bytes()
+    (folder / name).unlink()  # a store that is open keeps its own bytes
+    (folder / name).write_bytes(data[:-3])
+    with pytest.raises(DataError, match="cannot be used"):
+        PixelStore.open(folder, hashed=True)
+
+
 def test_nothing_unfinished_is_left_behind(files: list[Path], tmp_path: Path) -> None:
     store = built(files, tmp_path)
     assert list((tmp_path / "cache").iterdir()) == [store.folder]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
+from tlsearch.training.chance import stream
+
 
 class StackedDropout:
     """F streams of chance from one seed, one a fold, shared by rows that drop alike and by all their dropout layers.
@@ -20,7 +22,7 @@ class StackedDropout:
     """
 
     def __init__(self, seed: int, folds: int, device: torch.device) -> None:
-        self._streams = [torch.Generator(device).manual_seed(seed) for _ in range(folds)]
+        self._streams = [stream(seed, device) for _ in range(folds)]
         self._together = True  # else each stream is where its own draws have brought it
 
     def factors(self, p: float, x: torch.Tensor, lengths: Sequence[int] | None) -> torch.Tensor | None:
@@ -38,8 +40,7 @@ class StackedDropout:
             return None
         alike = lengths is None
         if self._together and alike:
-            keep = torch.empty(x.shape[2:], device=x.device, dtype=x.dtype)  # (n, D): of every fold
-            keep.bernoulli_(1 - p, generator=self._streams[0])
+            keep = self._streams[0].keep(1 - p, tuple(x.shape[2:]), x.dtype)  # (n, D): of every fold
         else:
             keep = self._each(p, x, [x.shape[2]] * len(x) if lengths is None else lengths)
         return keep.div_(1 - p)
@@ -47,11 +48,11 @@ class StackedDropout:
     def _each(self, p: float, x: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         first, *others = self._streams
         if self._together:
-            for stream in others:
-                stream.set_state(first.get_state())
+            for one in others:
+                one.state = first.state
         keep = torch.zeros(x[:, :1].shape, device=x.device, dtype=x.dtype)  # in order, as a fold alone would draw
-        for fold, (stream, length) in enumerate(zip(self._streams, lengths, strict=True)):
-            keep[fold, 0, :length].bernoulli_(1 - p, generator=stream)
+        for fold, (one, length) in enumerate(zip(self._streams, lengths, strict=True)):
+            keep[fold, 0, :length] = one.keep(1 - p, (length, *x.shape[3:]), x.dtype)
         # how far a draw moves a stream, and whether its size matters, is the library's affair
-        self._together = all(torch.equal(stream.get_state(), first.get_state()) for stream in others)
+        self._together = all(one.state == first.state for one in others)
         return keep
