@@ -6,23 +6,28 @@ from pathlib import Path
 import pytest
 from runner_world import STUDY, write_study
 
+from tlsearch.execution.warm_up import EXPORTING, WORKBENCH
 from tlsearch.host import PluginHost
-from tlsearch.runner.warming import WORKBENCH, warm_up_of
+from tlsearch.runner.warming import warm_up_of
 from tlsearch.study import load_study
 
 
 @pytest.mark.parametrize(
-    ("backbones", "modules"),
-    [(("mobilenet_v2", "efficientnet_lite0"), ()), (("mobilenet_v2", "mobilenet_v2_keras"), ("keras",))],
+    ("backbones", "devices", "modules"),
+    [
+        (("mobilenet_v2", "efficientnet_lite0"), ["cuda:0", "cuda:1"], ()),
+        (("mobilenet_v2", "mobilenet_v2_keras"), ["cuda:0", "cuda:1"], ("keras",)),
+        (("mobilenet_v2", "mobilenet_v2_keras"), ["cpu"], ("keras", *EXPORTING)),
+    ],
 )
-def test_the_frameworks_of_a_studys_backbones_come_after_the_workbench(
-    tmp_path: Path, backbones: tuple[str, str], modules: tuple[str, ...]
+def test_after_the_workbench_come_frameworks_of_the_study_and_on_a_processor_what_exports_a_network(
+    tmp_path: Path, backbones: tuple[str, str], devices: list[str], modules: tuple[str, ...]
 ) -> None:
     text = STUDY.replace("tiny_a", backbones[0]).replace("tiny_b", backbones[1])
     host = PluginHost.load()
     config = load_study(write_study(tmp_path, tmp_path, text), host=host)
-    wanted = warm_up_of(config, host=host, devices=["cuda:0", "cuda:1"])
+    wanted = warm_up_of(config, host=host, devices=devices)
     assert wanted.modules == (WORKBENCH, *modules)
-    assert wanted.workers == 2
+    assert wanted.workers == len(devices)
     assert wanted.versions == host.versions()
     assert all(importlib.util.find_spec(name) for name in wanted.modules)

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from tlsearch.devices import cpu_threads
-from tlsearch.execution.warm_up import WORKBENCH, WarmUp
+from tlsearch.execution.warm_up import EXPORTING, WORKBENCH, WarmUp
 from tlsearch.host import PluginHost
 from tlsearch.study import StudyConfig
 
 
 def warm_up_of(config: StudyConfig, *, host: PluginHost, devices: Sequence[str]) -> WarmUp:
-    """One worker a device, and what every job imports; then the frameworks that the study's backbones are built in.
+    """One worker a device, and what every job imports; then the frameworks that the study's backbones are built in, and
+    last what only passes over many pictures need: by then those of a small dataset are waiting already.
 
     Args:
         config: The study.
@@ -17,9 +18,10 @@ def warm_up_of(config: StudyConfig, *, host: PluginHost, devices: Sequence[str])
         devices: That it computes on.
     """
     frameworks = {host.backbone(table.name).framework for table in config.backbones}
+    exporting = EXPORTING if "cpu" in devices else ()
     return WarmUp(
         workers=len(devices),
         threads=max(1, cpu_threads() // len(devices)),
         versions=host.versions(),
-        modules=(WORKBENCH, *sorted(frameworks - {"torch"})),
+        modules=(WORKBENCH, *sorted(frameworks - {"torch"}), *exporting),
     )
