@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 FARTHEST = 0.06  # of the side: what is cut off farther than this is another picture
 DAMPING = 1e-3  # of a step, so that a picture without edges in one direction stays where it lies
 GAINS = (0.2, 5.0)  # of brightness, while aligning
+UNKNOWNS = 6  # of a step: scale and shift of y, then of x, gain and offset of brightness
 FLAT = 0.5  # grey levels: what remains of a picture without the mean one is noise below this
 
 Squares = NDArray[np.float32]  # (n, px, px), grey values 0 to 255
@@ -18,28 +19,30 @@ def unmoved(pairs: int) -> Places:
     return np.tile(np.array([1, 0, 1, 0], np.float32), (pairs, 1))
 
 
-def aligned(moved: Squares, still: Squares, places: Places, *, steps: int) -> Places:
-    """Where to lay the first of each pair so that it covers the second.
+def aligned(moved: Squares, seen: Squares, still: Squares, places: Places, *, steps: int) -> tuple[Places, Squares]:
+    """Where to lay the first of each pair so that it covers the second, and how it looks from there.
 
     Two scales and two shifts a pair, by Gauss-Newton on the difference of the grey values, with a gain and an offset
     of brightness beside them (Lucas and Kanade 1981; Baker and Matthews 2004, doi 10.1023/B:VISI.0000011205.11775.fd).
 
     Args:
         moved: `(n, px, px)`.
+        seen: As they look from `places`, as an alignment before this one told.
         still: Their partners.
         places: To begin with.
         steps: How many.
     """
     for _ in range(steps):
-        places = _stepped(moved, still, places)
-    return places
+        places = _stepped(seen, still, places)
+        seen = laid(moved, places)
+    return places, seen
 
 
 def laid(squares: Squares, places: Places) -> Squares:
     """Squares as they look from there, by linear interpolation; beyond a border its pixels go on."""
     rows = _interpolation(squares.shape[1], places[:, 0], places[:, 1])
     columns = _interpolation(squares.shape[1], places[:, 2], places[:, 3])
-    return np.asarray(rows @ squares @ columns.transpose(0, 2, 1), np.float32)
+    return np.asarray(rows.transpose(0, 2, 1) @ squares @ columns, np.float32)
 
 
 def shrunk(squares: Squares, px: int) -> Squares:
@@ -70,45 +73,48 @@ def correlation(one: Squares, other: Squares, mean: Squares) -> Values:
     return np.where(flat, np.float32(0), alike)
 
 
-def _stepped(moved: Squares, still: Squares, places: Places) -> Places:
+def _stepped(seen: Squares, still: Squares, places: Places) -> Places:
     """One Gauss-Newton step."""
-    seen = laid(moved, places)
-    design = _design(seen)  # (n, 6, px * px)
-    normal = (design @ design.transpose(0, 2, 1)).astype(np.float64)  # (n, 6, 6)
+    design = _design(seen, still)  # (n, 7, px * px)
+    # Six rows by seven: six by themselves go to BLAS's routine for a matrix by its own transpose (syrk), which takes
+    # 28 us a pair at 64 px, and what is wanted 4 more; both in one general product (gemm) take 7
+    products = (design[:, :UNKNOWNS] @ design.transpose(0, 2, 1)).astype(np.float64)  # (n, 6, 7)
+    normal, wanted = products[..., :UNKNOWNS], products[..., UNKNOWNS:]
     diagonal = np.einsum("nii->ni", normal)
     diagonal += DAMPING * diagonal + 1e-3  # a black square has neither gradient nor gain
-    wanted = design @ (still - seen).reshape(len(still), -1, 1)
-    found = np.linalg.solve(normal, wanted.astype(np.float64))[..., 0]
+    found = np.linalg.solve(normal, wanted)[..., 0]
     change = found[:, :4] / np.clip(1 + found[:, 4:5], *GAINS)
     nearest = np.array([1, 0, 1, 0], np.float32)
     reach = np.array([2, 1, 2, 1], np.float32) * FARTHEST
     return np.asarray(np.clip(places + change, nearest - reach, nearest + reach), np.float32)
 
 
-def _design(seen: Squares) -> Squares:
-    """What each of a step's unknowns changes in each pixel: `(n, 6, px * px)`.
-
-    The unknowns are scale and shift of y, then of x, gain and offset.
-    """
+def _design(seen: Squares, still: Squares) -> Squares:
+    """What each of a step's unknowns changes in each pixel, and then what all are to change: `(n, 7, px * px)`."""
     px = seen.shape[1]
-    at = _centres(px)
-    design = np.empty((len(seen), 6, px, px), np.float32)  # each unknown's pixels side by side, as products want them
-    _slopes(seen, design[:, 1])
-    _slopes(seen.transpose(0, 2, 1), design[:, 3].transpose(0, 2, 1))
-    np.multiply(design[:, 1], at[:, None], out=design[:, 0])
-    np.multiply(design[:, 3], at, out=design[:, 2])
+    y, x = np.meshgrid(_centres(px), _centres(px), indexing="ij")
+    design = np.empty((len(seen), UNKNOWNS + 1, px, px), np.float32)  # side by side, as products want them
+    steep = seen * np.float32(px / 2)
+    _slopes(steep, design[:, 1])
+    _slopes(steep.transpose(0, 2, 1), design[:, 3].transpose(0, 2, 1))
+    np.multiply(design[:, 1], y, out=design[:, 0])
+    np.multiply(design[:, 3], x, out=design[:, 2])
     design[:, 4] = seen
     design[:, 5] = 1
-    return design.reshape(len(seen), 6, -1)
+    np.subtract(still, seen, out=design[:, 6])
+    return design.reshape(len(seen), UNKNOWNS + 1, -1)
 
 
-def _slopes(seen: Squares, out: Squares) -> None:
-    """Central differences down the rows, in grey levels a side; one-sided ones at the borders."""
-    px = seen.shape[1]
-    np.subtract(seen[:, 2:], seen[:, :-2], out=out[:, 1:-1])
-    out[:, 1:-1] *= px / 2
+def _slopes(steep: Squares, out: Squares) -> None:
+    """Central differences down the rows, in grey levels a side; one-sided ones at the borders.
+
+    Args:
+        steep: Grey values times half the pixels of a side.
+        out: Written.
+    """
+    np.subtract(steep[:, 2:], steep[:, :-2], out=out[:, 1:-1])
     for border, nearer, farther in ((0, 0, 1), (-1, -2, -1)):
-        out[:, border] = (seen[:, farther] - seen[:, nearer]) * px
+        out[:, border] = 2 * (steep[:, farther] - steep[:, nearer])
 
 
 def _centres(px: int) -> Values:
@@ -118,13 +124,15 @@ def _centres(px: int) -> Values:
 
 
 def _interpolation(px: int, scale: Values, shift: Values) -> Squares:
-    """Linear interpolation along one side, as a matrix a square: `(n, px, px)`."""
+    """Linear interpolation along one side, as a matrix a square: `(n, px of the square, px as seen)`."""
     at = (scale[:, None] * _centres(px) + shift[:, None] + 0.5) * px - 0.5
     at = np.clip(at, 0, px - 1)  # (n, px)
-    weights: Squares = at[:, :, None] - np.arange(px, dtype=np.float32)
-    np.abs(weights, out=weights)
-    np.subtract(1, weights, out=weights)
-    return np.maximum(weights, 0, out=weights)
+    before = np.minimum(at.astype(np.intp), px - 2)
+    beyond = (at - before).astype(np.float32)
+    weights: Squares = np.zeros((len(at), px, px), np.float32)
+    np.put_along_axis(weights, before[:, None], 1 - beyond[:, None], 1)
+    np.put_along_axis(weights, before[:, None] + 1, beyond[:, None], 1)
+    return weights
 
 
 def _beyond_mean(squares: Squares, mean: Squares) -> Squares:

@@ -187,13 +187,17 @@ def _promising(seen: _Glanced, pairs: NDArray[np.int64], *, mirrored: bool) -> _
     either = np.concatenate([pairs, pairs[:, ::-1]])  # what was cropped cannot be laid over what was not
     rough = _Roughly(pairs=either, mirrored=np.full(len(either), mirrored), places=unmoved(len(either)))
     for px, stages in PROMISING.items():
-        one, other = (shrunk(seen.squares[side].astype(np.float32), px) for side in rough.pairs.T)
-        one = _mirrored(one, rough.mirrored)
+        # a picture is shrunk once for all pairs of a batch that it is in: three on average in the photographs of cells
+        different, places_in = np.unique(rough.pairs, return_inverse=True)
+        small = shrunk(seen.squares[different].astype(np.float32), px)
+        at_one, at_other = places_in.reshape(rough.pairs.shape).T
+        one, other = (small[:, :, ::-1] if mirrored else small)[at_one], small[at_other]
+        lying = laid(one, rough.places)
         for steps, promising in stages:
-            places = aligned(one, other, rough.places, steps=steps)
-            alike = correlation(shrunk(laid(one, places), COARSE_PX), shrunk(other, COARSE_PX), coarse_mean)
+            places, lying = aligned(one, lying, other, rough.places, steps=steps)
+            alike = correlation(shrunk(lying, COARSE_PX), shrunk(other, COARSE_PX), coarse_mean)
             kept = alike >= promising
-            one, other = one[kept], other[kept]
+            one, lying, other = one[kept], lying[kept], other[kept]
             rough = _Roughly(pairs=rough.pairs[kept], mirrored=rough.mirrored[kept], places=places[kept])
             if not len(rough.pairs):
                 return rough
@@ -215,8 +219,9 @@ def _confirmed(store: PixelStore, indices: Sequence[int], rough: _Roughly, mean:
 
 def _likeness(moved: Squares, still: Squares, places: Places, mean: Squares) -> tuple[Values, Values]:
     """The correlation of each pair at 64 and at 16 px, after a last alignment."""
-    places = aligned(shrunk(moved, FINE_PX), shrunk(still, FINE_PX), places, steps=STEPS)
-    one, other = shrunk(laid(moved, places), FINE_PX), shrunk(still, FINE_PX)
+    one, other = shrunk(moved, FINE_PX), shrunk(still, FINE_PX)
+    places, _ = aligned(one, laid(one, places), other, places, steps=STEPS)
+    one = shrunk(laid(moved, places), FINE_PX)
     coarse = (shrunk(squares, COARSE_PX) for squares in (one, other, mean))
     return correlation(one, other, mean), correlation(*coarse)
 
