@@ -12,7 +12,7 @@ NEAR_BITS = 8  # of 64: of 24 753 pairs of unrelated photographs none is so near
 BORDER = 0.02  # of the side: cut off all around, a quarter of the copies of plain photographs is farther than 8 bits
 NEAREST = 16  # pairs a picture and way round: where all pictures look alike, their number must not grow with its square
 CELLS = 1 << 20  # distances in memory at a time and thread
-BLOCK = 128  # pictures that a thread transforms at a time
+BLOCK = 128  # pictures that are transformed at a time
 TRANSFORMED_PX = 32
 # The eight lowest frequencies of the cosine transform of 32 values (DCT-II), and what mirroring makes of those of rows
 COSINES = np.cos(np.pi / TRANSFORMED_PX * np.outer(np.arange(8), np.arange(TRANSFORMED_PX) + 0.5))
@@ -34,16 +34,14 @@ def perceptual_hashes(squares: NDArray[np.uint8]) -> tuple[Hashes, Hashes]:
         Two arrays `(n, 2)`.
     """
     plain, mirrored = np.empty((2, len(squares), 2), np.uint64)
-
-    def fill(start: int) -> None:
+    # In one thread: each resize is so short that two wait for the interpreter's lock, 0.65 CPU seconds where one takes
+    # 0.32 for 2 624 pictures, and 0.54 s where one takes 0.32
+    for start in range(0, len(squares), BLOCK):
         part = slice(start, start + BLOCK)
         small = np.array([_small(Image.fromarray(square)) for square in squares[part]])  # (b, 2, 32, 32)
         frequencies = COSINES @ small @ COSINES.T  # (b, 2, 8, 8)
         plain[part] = _bits(frequencies)
         mirrored[part] = _bits(frequencies * MIRRORS)
-
-    with ThreadPoolExecutor(cpu_threads()) as pool:
-        list(pool.map(fill, range(0, len(squares), BLOCK)))
     return plain, mirrored
 
 
