@@ -110,7 +110,7 @@ def test_what_a_small_class_cannot_give_comes_from_the_others() -> None:
     places = evenly_chosen(labels, CHECKED)
     assert len(places) == len(np.unique(places)) >= CHECKED
     assert (labels[places] == 0).sum() == 5
-    assert len(evenly_chosen(labels[:100], CHECKED)) == 100, "all, where there are fewer"
+    assert len(evenly_chosen(labels[:50], CHECKED)) == 50, "all, where there are fewer"
 
 
 def test_a_temperature_is_in_the_saved_model_and_in_its_saved_answers(
