@@ -138,6 +138,20 @@ def test_a_store_that_was_hashed_before_is_still_no_other_and_no_shorter(
         PixelStore.open(folder, hashed=True)
 
 
+def test_who_did_not_write_a_store_sees_that_a_bit_of_it_is_another(files: list[Path], tmp_path: Path) -> None:
+    store = PixelStore.build(files, 32, tmp_path / "cache", also_px=48)
+    beside = store.at(48)
+    assert beside is not None
+    pixels = beside.folder / "pixels.bin"
+    data = bytearray(pixels.read_bytes())
+    data[7] ^= 1
+    pixels.unlink()  # a store that is open keeps its own bytes
+    pixels.write_bytes(data)
+    assert PixelStore.open(beside.folder, hashed=True).digest == beside.digest
+    assert store.at(48) is None
+    assert bytes(PixelStore.build(files, 48, tmp_path / "cache").flat) == bytes(beside.flat)
+
+
 def test_nothing_unfinished_is_left_behind(files: list[Path], tmp_path: Path) -> None:
     store = built(files, tmp_path)
     assert list((tmp_path / "cache").iterdir()) == [store.folder]

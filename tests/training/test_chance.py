@@ -4,54 +4,93 @@ import pytest
 import torch
 from torch import nn
 
-from tlsearch.training import chance
-from tlsearch.training.chance import stream
+from tlsearch.training.chance import Draws, FreshStream, RememberedStream, Stream, stream
+from tlsearch.training.stacked_dropout import StackedDropout
 
 CPU = torch.device("cpu")
-SHAPES = [(32, 1280), (15, 1280), (3, 3), (1, 5), (32, 1280)]
+SHAPES = [(32, 1280), (15, 1280), (3, 3), (1, 5), (0, 4), (32, 1280)]
+MUCH = 10_000_000
 
 
-def kept(seed: int, chances: list[float], dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
-    one = stream(seed, CPU)
+def kept(one: Stream, chances: list[float], dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
     return [one.keep(chances[step % len(chances)], shape, dtype) for step, shape in enumerate(SHAPES)]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def same(some: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
+    return all(torch.equal(one, other) for one, other in zip(some, others, strict=True))
+
+
+@pytest.mark.parametrize("room", [0, 8_000, MUCH], ids=["nothing is kept", "the first draw is kept", "all are kept"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("chances", [[0.8], [0.5, 0.9]])
-def test_a_stream_keeps_what_torchs_dropout_keeps_also_the_second_time(chances, dtype):
+def test_a_stream_keeps_what_torchs_dropout_keeps_also_the_second_time(
+    chances: list[float], dtype: torch.dtype, room: int
+) -> None:
     torch.manual_seed(7)
     layers = [nn.Dropout(1 - chances[step % len(chances)]) for step in range(len(SHAPES))]
-    expected = [layer(torch.ones(shape, dtype=dtype)) != 0 for layer, shape in zip(layers, SHAPES, strict=True)]
-    for _ in range(2):
-        drawn = kept(7, chances, dtype)
-        assert [one.dtype for one in drawn] == [dtype] * len(SHAPES)
-        assert all(torch.equal(one != 0, other) for one, other in zip(drawn, expected, strict=True))
+    expected = [(layer(torch.ones(shape, dtype=dtype)) != 0).to(dtype) for layer, shape in zip(layers, SHAPES)]
+    draws = Draws(room)
+    assert all(same(kept(RememberedStream(7, draws), chances, dtype), expected) for _ in range(3))
+    assert same(kept(FreshStream(7, CPU), chances, dtype), expected)
 
 
-def test_a_draw_is_the_callers_own():
-    for one in kept(3, [0.5]):
+def test_what_was_drawn_is_read_as_long_as_there_was_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[int, ...]] = []
+    keep = FreshStream.keep
+
+    def counted(self: FreshStream, chance: float, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        drawn.append(shape)
+        return keep(self, chance, shape, dtype)
+
+    monkeypatch.setattr(FreshStream, "keep", counted)
+    every, first = Draws(MUCH), Draws(8_000 + 2_500)  # a state takes 5 kB
+    for draws, again in ((every, []), (first, SHAPES[1:])):
+        kept(RememberedStream(3, draws), [0.5])
+        drawn.clear()
+        kept(RememberedStream(3, draws), [0.5])
+        assert drawn == again
+
+
+def test_a_draw_is_the_callers_own() -> None:
+    draws = Draws(MUCH)
+    for one in kept(RememberedStream(3, draws), [0.5]):
         one.fill_(2.0)
-    assert all(set(one.unique().tolist()) <= {0.0, 1.0} for one in kept(3, [0.5]))
+    assert all(set(one.unique().tolist()) <= {0.0, 1.0} for one in kept(RememberedStream(3, draws), [0.5]))
 
 
-def test_a_stream_goes_on_from_the_state_it_is_given():
-    first, other = stream(3, CPU), stream(4, CPU)
+@pytest.mark.parametrize("make", [lambda seed: stream(seed, CPU), lambda seed: FreshStream(seed, CPU)])
+def test_a_stream_goes_on_from_the_state_it_is_given(make) -> None:
+    first, other = make(3), make(4)
     first.keep(0.5, (32, 7), torch.float32)
     other.state = first.state
-    again = [one.keep(0.5, (32, 7), torch.float32) for one in (first, other)]
-    assert torch.equal(*again)
+    assert same(*([one.keep(0.5, (32, 7), torch.float32)] for one in (first, other)))
     assert first.state == other.state
 
 
-def test_what_was_drawn_is_read_and_not_drawn_again():
-    kept(11, [0.3])
-    before = chance._drawn.cache_info()
-    kept(11, [0.3])
-    after = chance._drawn.cache_info()
-    assert (after.hits - before.hits, after.misses) == (len(SHAPES), before.misses)
-    assert after.maxsize == chance.REMEMBERED
+def test_other_seeds_and_chances_draw_otherwise_and_torchs_own_stream_stays_where_it_is() -> None:
+    before = torch.get_rng_state()
+    draws = Draws(MUCH)
+    plain, seed, chance = (
+        kept(RememberedStream(*of), [p])[0] for of, p in (((1, draws), 0.5), ((2, draws), 0.5), ((1, draws), 0.6))
+    )
+    assert not torch.equal(plain, seed)
+    assert not torch.equal(plain, chance)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_other_seeds_and_chances_draw_otherwise():
-    assert not torch.equal(kept(1, [0.5])[0], kept(2, [0.5])[0])
-    assert not torch.equal(kept(1, [0.5])[0], kept(1, [0.6])[0])
+def test_folds_of_uneven_batches_drop_what_each_drops_alone_also_the_second_time() -> None:
+    x = torch.ones(2, 1, 4, 300)
+    steps = [None, [4, 3], None, [3, 4], None]
+    alone = [[], []]
+    for fold in range(2):
+        torch.manual_seed(5)
+        layer = nn.Dropout(0.4)
+        for lengths in steps:
+            alone[fold].append(layer(torch.ones(4 if lengths is None else lengths[fold], 300)))
+    for _ in range(2):
+        drop = StackedDropout(5, 2, CPU)
+        for step, lengths in enumerate(steps):
+            factors = drop.factors(0.4, x, lengths)
+            assert factors is not None
+            for fold, values in enumerate((x * factors)[:, 0]):
+                torch.testing.assert_close(values[: len(alone[fold][step])], alone[fold][step])

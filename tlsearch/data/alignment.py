@@ -27,10 +27,13 @@ def aligned(moved: Squares, seen: Squares, still: Squares, places: Places, *, st
 
     Args:
         moved: `(n, px, px)`.
-        seen: As they look from `places`, as an alignment before this one told.
+        seen: As they look from `places`: `laid(moved, places)`, or what the alignment before this one gave.
         still: Their partners.
         places: To begin with.
         steps: How many.
+
+    Returns:
+        `(n, 4)`, and `(n, px, px)`.
     """
     for _ in range(steps):
         places = _stepped(seen, still, places)

@@ -187,7 +187,7 @@ def _promising(seen: _Glanced, pairs: NDArray[np.int64], *, mirrored: bool) -> _
     either = np.concatenate([pairs, pairs[:, ::-1]])  # what was cropped cannot be laid over what was not
     rough = _Roughly(pairs=either, mirrored=np.full(len(either), mirrored), places=unmoved(len(either)))
     for px, stages in PROMISING.items():
-        # a picture is shrunk once for all pairs of a batch that it is in: three on average in the photographs of cells
+        # a picture is shrunk once for all pairs of a batch that it is in: the ELPV photographs are in three each
         different, places_in = np.unique(rough.pairs, return_inverse=True)
         small = shrunk(seen.squares[different].astype(np.float32), px)
         at_one, at_other = places_in.reshape(rough.pairs.shape).T

@@ -140,7 +140,7 @@ class PixelStore:
                 writer = _Writer(stack.enter_context(_whole_or_absent(place)), px)
                 writers.append(stack.enter_context(contextlib.closing(writer)))
             _write(writers, files, content, threads, progress)
-        return replace(cls.open(folder, hashed=True), content=tuple(content))
+        return replace(cls.open(folder, hashed=True), content=tuple(content))  # who computes on them verifies them
 
     @classmethod
     def open(cls, folder: Path, *, hashed: bool = False) -> "PixelStore":
@@ -148,8 +148,8 @@ class PixelStore:
 
         Args:
             folder: Where it lies.
-            hashed: Whether its pixels went through sha256 a moment ago, here or in the process that this one works
-                for. Then their number is held against the index, and the index against its checksum.
+            hashed: Whether its pixels were hashed here, on their way to the disk. Then only their number is held
+                against the index, and the index against its checksum.
 
         Raises:
             DataError: Where it is damaged or missing.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 WORKBENCH = "tlsearch.workbench.bench"  # what every job imports, and torch with it
-EXPORTING = ("torch.onnx", "onnx", "onnxruntime")  # what a long pass on a CPU imports: half a second
+EXPORTING = ("torch.onnx", "onnx", "onnxruntime")  # what a long pass on a CPU imports, in half a second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

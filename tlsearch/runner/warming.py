@@ -10,7 +10,7 @@ from tlsearch.study import StudyConfig
 
 def warm_up_of(config: StudyConfig, *, host: PluginHost, devices: Sequence[str]) -> WarmUp:
     """One worker a device, and what every job imports; then the frameworks that the study's backbones are built in, and
-    last what only passes over many pictures need: by then those of a small dataset are waiting already.
+    on a CPU last what exports a network, which only long passes do: the first job of few pictures has come by then.
 
     Args:
         config: The study.

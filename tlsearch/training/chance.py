@@ -1,16 +1,13 @@
-"""A stream of chance: what dropout keeps, step by step. On a CPU each draw is made once for all that draw alike."""
+"""A stream of chance: what dropout keeps, step by step. On a CPU the first draws are made once for all that draw alike."""
 
-import functools
 from typing import Protocol
 
 import numpy as np
 import torch
 
-# Draws that are remembered, each with the state after it: of 32 pictures with 1 280 features one takes 10 kB. On 2 000
-# pictures two chances draw so many in forty epochs.
-REMEMBERED = 4096
-
-Drawn = tuple[bytes, bytes]  # what is kept, a bit each; the stream's state afterwards
+# Of draws that are remembered, with the state after each. 10 kB for 32 pictures with 1 280 features: enough for what two
+# chances draw on 2 000 pictures in fifty epochs. Beyond it a draw is made each time.
+REMEMBERED_BYTES = 64_000_000
 
 
 class Stream(Protocol):
@@ -23,29 +20,24 @@ class Stream(Protocol):
 
 
 def stream(seed: int, device: torch.device) -> Stream:
-    """What a layer of torch draws on that device after `torch.manual_seed`, on a CPU to the bit."""
-    return _Remembered(seed) if device.type == "cpu" else _Fresh(seed, device)
+    """On a CPU what `nn.Dropout` keeps after `torch.manual_seed`, to the bit; a GPU's own dropout draws in another way."""
+    return RememberedStream(seed, REMEMBERED) if device.type == "cpu" else FreshStream(seed, device)
 
 
-class _Remembered:
-    """On a CPU a draw takes thirty times as long as reading what it was: a linear head spends half its step on it."""
+class FreshStream:
+    """Makes each draw.
 
-    def __init__(self, seed: int) -> None:
-        self.state = _state(torch.Generator().manual_seed(seed))
+    Args:
+        seed: Where it begins.
+        device: Of what is drawn.
+    """
 
-    def keep(self, chance: float, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-        bits, self.state = _drawn(self.state, chance, shape, dtype)
-        size = torch.Size(shape).numel()
-        return torch.from_numpy(np.unpackbits(np.frombuffer(bits, np.uint8), count=size)).to(dtype).view(shape)
-
-
-class _Fresh:
     def __init__(self, seed: int, device: torch.device) -> None:
         self._generator = torch.Generator(device).manual_seed(seed)
 
     @property
     def state(self) -> bytes:
-        return _state(self._generator)
+        return self._generator.get_state().numpy().tobytes()
 
     @state.setter
     def state(self, state: bytes) -> None:
@@ -56,13 +48,52 @@ class _Fresh:
         return drawn.bernoulli_(chance, generator=self._generator)
 
 
-@functools.lru_cache(REMEMBERED)
-def _drawn(state: bytes, chance: float, shape: tuple[int, ...], dtype: torch.dtype) -> Drawn:
-    """What a stream in a state draws on a CPU."""
-    drawing = _Fresh(0, torch.device("cpu"))
-    drawing.state = state
-    return np.packbits(drawing.keep(chance, shape, dtype).numpy() != 0).tobytes(), drawing.state
+class Draws:
+    """What streams drew, from which states: the first of them, for the heads of a study begin with the same ones.
+
+    (The last ones, as a cache that drops what was unused for longest keeps them, would all be gone by the time that the
+    next head begins, where an epoch more is drawn than it holds.)
+
+    Args:
+        most: Bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._room = most
+        self._drawn: dict[tuple[bytes, float, tuple[int, ...], torch.dtype], tuple[bytes, bytes]] = {}
+
+    def after(self, state: bytes, chance: float, shape: tuple[int, ...], dtype: torch.dtype) -> tuple[bytes, bytes]:
+        """What a stream in a state keeps, a bit each, and its state afterwards."""
+        asked = (state, chance, shape, dtype)
+        if asked in self._drawn:
+            return self._drawn[asked]
+        drawing = FreshStream(0, torch.device("cpu"))
+        drawing.state = state
+        bits = np.packbits((drawing.keep(chance, shape, dtype) != 0).numpy()).tobytes()
+        drawn = bits, drawing.state
+        size = len(bits) + len(state)
+        if size <= self._room:
+            self._room -= size
+            self._drawn[asked] = drawn
+        return drawn
 
 
-def _state(generator: torch.Generator) -> bytes:
-    return generator.get_state().numpy().tobytes()
+REMEMBERED = Draws(REMEMBERED_BYTES)  # of a process
+
+
+class RememberedStream:
+    """Reads what was drawn before: without it a linear head would spend half of its step on drawing.
+
+    Args:
+        seed: Where it begins.
+        draws: Of all streams that remember together.
+    """
+
+    def __init__(self, seed: int, draws: Draws) -> None:
+        self.state = FreshStream(seed, torch.device("cpu")).state
+        self._draws = draws
+
+    def keep(self, chance: float, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        bits, self.state = self._draws.after(self.state, chance, shape, dtype)
+        kept = np.unpackbits(np.frombuffer(bits, np.uint8), count=torch.Size(shape).numel())
+        return torch.from_numpy(kept).to(dtype).view(shape)

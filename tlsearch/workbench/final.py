@@ -33,7 +33,9 @@ from tlsearch.workbench.scoring import OnEpoch, epoch_record
 from tlsearch.workbench.starting import Starts
 
 FORMAT = 1
-CHECKED = 64  # pictures, or all where there are fewer, that the network itself answers from their pixels
+# Pictures, or all where there are fewer, that the network itself answers from their pixels. What makes it differ from
+# cached features (other weights, another view, another runtime) differs in nearly all pictures; two batches show it.
+CHECKED = 64
 CLOSE = 5e-5  # of a probability: half of what an exported file may be off by (C6)
 
 Answers = NDArray[np.float32]  # log-probabilities at the temperature, `(pictures, classes)`

@@ -45,7 +45,7 @@ class Parts:
         self.context = context
         self.host = host
         self.device = torch.device(context.device)
-        self.store = PixelStore.open(Path(context.pixels), hashed=True)  # by the coordinator, when the run began
+        self.store = PixelStore.open(Path(context.pixels))
         if self.store.digest != context.pixels_digest:
             raise DataError("the decoded pictures changed while the study ran", hint="start the study again")
         labels = torch.tensor(context.labels)
