@@ -28,7 +28,9 @@ def test_a_stream_keeps_what_torchs_dropout_keeps_also_the_second_time(
 ) -> None:
     torch.manual_seed(7)
     layers = [nn.Dropout(1 - chances[step % len(chances)]) for step in range(len(SHAPES))]
-    expected = [(layer(torch.ones(shape, dtype=dtype)) != 0).to(dtype) for layer, shape in zip(layers, SHAPES)]
+    expected = [
+        (layer(torch.ones(shape, dtype=dtype)) != 0).to(dtype) for layer, shape in zip(layers, SHAPES, strict=True)
+    ]
     draws = Draws(room)
     assert all(same(kept(RememberedStream(7, draws), chances, dtype), expected) for _ in range(3))
     assert same(kept(FreshStream(7, CPU), chances, dtype), expected)
@@ -70,9 +72,8 @@ def test_a_stream_goes_on_from_the_state_it_is_given(make) -> None:
 def test_other_seeds_and_chances_draw_otherwise_and_torchs_own_stream_stays_where_it_is() -> None:
     before = torch.get_rng_state()
     draws = Draws(MUCH)
-    plain, seed, chance = (
-        kept(RememberedStream(*of), [p])[0] for of, p in (((1, draws), 0.5), ((2, draws), 0.5), ((1, draws), 0.6))
-    )
+    ways = ((1, 0.5), (2, 0.5), (1, 0.6))
+    plain, seed, chance = (kept(RememberedStream(number, draws), [likely])[0] for number, likely in ways)
     assert not torch.equal(plain, seed)
     assert not torch.equal(plain, chance)
     assert torch.equal(torch.get_rng_state(), before)

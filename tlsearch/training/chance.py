@@ -1,12 +1,12 @@
-"""A stream of chance: what dropout keeps, step by step. On a CPU the first draws are made once for all that draw alike."""
+"""Streams of chance: what dropout keeps, step by step. On a CPU the first draws are made once for all who draw alike."""
 
 from typing import Protocol
 
 import numpy as np
 import torch
 
-# Of draws that are remembered, with the state after each. 10 kB for 32 pictures with 1 280 features: enough for what two
-# chances draw on 2 000 pictures in fifty epochs. Beyond it a draw is made each time.
+# Of draws that are remembered, with the state after each: one for 32 pictures with 1 280 features takes 10 kB, so that
+# there is room for what two chances draw on 2 000 pictures in fifty epochs. Beyond it a draw is made each time.
 REMEMBERED_BYTES = 64_000_000
 
 
@@ -20,7 +20,10 @@ class Stream(Protocol):
 
 
 def stream(seed: int, device: torch.device) -> Stream:
-    """On a CPU what `nn.Dropout` keeps after `torch.manual_seed`, to the bit; a GPU's own dropout draws in another way."""
+    """A stream from a seed: on a CPU what `nn.Dropout` keeps after `torch.manual_seed`, to the bit.
+
+    A GPU's own dropout draws in another way.
+    """
     return RememberedStream(seed, REMEMBERED) if device.type == "cpu" else FreshStream(seed, device)
 
 
@@ -37,6 +40,7 @@ class FreshStream:
 
     @property
     def state(self) -> bytes:
+        """Where it stands."""
         return self._generator.get_state().numpy().tobytes()
 
     @state.setter
@@ -44,6 +48,7 @@ class FreshStream:
         self._generator.set_state(torch.frombuffer(bytearray(state), dtype=torch.uint8))
 
     def keep(self, chance: float, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        """As of `Stream`."""
         drawn = torch.empty(shape, dtype=dtype, device=self._generator.device)
         return drawn.bernoulli_(chance, generator=self._generator)
 
@@ -94,6 +99,7 @@ class RememberedStream:
         self._draws = draws
 
     def keep(self, chance: float, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        """As of `Stream`."""
         bits, self.state = self._draws.after(self.state, chance, shape, dtype)
         kept = np.unpackbits(np.frombuffer(bits, np.uint8), count=torch.Size(shape).numel())
         return torch.from_numpy(kept).to(dtype).view(shape)
