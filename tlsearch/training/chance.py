@@ -1,4 +1,4 @@
-"""Streams of chance: what dropout keeps, step by step. On a CPU the first draws are made once for all who draw alike."""
+"""Streams of chance: what dropout keeps, step by step. On a CPU what was drawn once is read for all who draw alike."""
 
 from typing import Protocol
 
