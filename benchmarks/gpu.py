@@ -39,7 +39,7 @@ from peers_material import IMAGE_PX, WEIGHTS, prepare_weights
 from peers_material import save as save_pictures
 from peers_processes import Timed, time_contender
 from peers_rows import Row
-from tlsearch.features.passes import cuda_graph
+from tlsearch.cuda_graph import cuda_graph
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.model import Prefix, build_backbone

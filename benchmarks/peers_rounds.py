@@ -62,9 +62,12 @@ def order(contenders: Mapping[str, Contender], number: int) -> list[str]:
 
 
 def steady(rounds: Sequence[Round]) -> list[Round]:
-    """Those at whose both ends the machine was as fast as at its best in any of them."""
-    best = min((min(one.control) for one in rounds), default=0.0)
-    return [one for one in rounds if machine.steady(best, max(one.control))]
+    """Those in which the machine did not change from end to end.
+
+    A ratio is of one round, whose contenders ran minutes apart: that a machine was faster on another day is no fault
+    of it, and the page shows each round's control loop.
+    """
+    return [one for one in rounds if machine.steady(*one.control)]
 
 
 def counted(rounds: Sequence[Round]) -> list[Round]:

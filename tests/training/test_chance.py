@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from tlsearch.training.chance import Draws, FreshStream, RememberedStream, Stream, stream
+from tlsearch.training.stacked_batch import Present
 from tlsearch.training.stacked_dropout import StackedDropout
 
 CPU = torch.device("cpu")
@@ -91,7 +92,7 @@ def test_folds_of_uneven_batches_drop_what_each_drops_alone_also_the_second_time
     for _ in range(2):
         drop = StackedDropout(5, 2, CPU)
         for step, lengths in enumerate(steps):
-            factors = drop.factors(0.4, x, lengths)
-            assert factors is not None
+            mask = torch.ones(2, 4)  # which dropout does not look at
+            factors = drop.factors(0.4, x, None if lengths is None else Present(lengths=lengths, mask=mask))
             for fold, values in enumerate((x * factors)[:, 0]):
                 torch.testing.assert_close(values[: len(alone[fold][step])], alone[fold][step])

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from tlsearch.training.imbalance import Objective
+from tlsearch.training.stacked_batch import Present
 from tlsearch.training.stacked_head import StackedHead
 from tlsearch.training.stacked_objective import StackedObjective
 
@@ -68,7 +69,7 @@ def test_they_equal_those_of_autograd(build: Build, objective: Objective) -> Non
     x = torch.randn(len(COUNTS), max(COUNTS), WIDTH)
     labels = torch.randint(0, CLASSES, (len(COUNTS), max(COUNTS)))
     counts = torch.tensor(COUNTS)[:, None]
-    present = (torch.arange(max(COUNTS)) < counts).double()
+    present = Present(lengths=COUNTS, mask=(torch.arange(max(COUNTS)) < counts).double())
     of_rows = [replace(objective, label_smoothing=objective.label_smoothing * row) for row in range(len(heads))]
 
     stack = StackedHead(heads, len(COUNTS), dropout_seed=SEED)

@@ -1,7 +1,7 @@
 """Ways of running a frozen prefix over pictures: PyTorch as it stands, a CUDA graph, an exported graph."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from tlsearch.ahead import in_order
+from tlsearch.cuda_graph import Capture, cuda_graph
 from tlsearch.model import Prefix
 
 Values = list[NDArray[np.float32]]  # one array `(n, …)` a cut, the pooled features last
@@ -91,10 +92,6 @@ def onnx_pass(exported: bytes, threads: int, image_px: int) -> Pass:
     return Pass(runtime=ONNX, lanes=lanes, compute=compute)
 
 
-Computation = Callable[[], Sequence[torch.Tensor]]  # on fixed tensors
-Capture = Callable[[Computation, torch.device], tuple[Callable[[], None], Sequence[torch.Tensor]]]
-
-
 def graph_pass(
     prefix: Prefix,
     device: torch.device,
@@ -131,28 +128,6 @@ def graph_pass(
         return [answer.numpy()[: len(pictures)].copy() for answer in answers]
 
     return Pass(runtime=GRAPH, lanes=1, compute=compute)
-
-
-def cuda_graph(compute: Computation, device: torch.device) -> tuple[Callable[[], None], Sequence[torch.Tensor]]:
-    """Capture a computation on fixed tensors as a CUDA graph.
-
-    Returns:
-        What computes again, and the tensors that it leaves its answers in.
-
-    Raises:
-        RuntimeError: Where it cannot be captured.
-    """
-    with torch.no_grad(), torch.cuda.device(device):
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's own gap
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # libraries choose their kernels here: none may be chosen in a capture
-            for _ in range(3):
-                compute()
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            outputs = compute()
-    return graph.replay, outputs
 
 
 def filled(pictures: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

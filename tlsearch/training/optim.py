@@ -61,6 +61,11 @@ class Stepper:
         """All trained parameters, in the order of their gradients."""
         return [p for group in self.groups for p in group.parameters]
 
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """All that a step changes beside the parameters."""
+        return [self._steps, *(tensor for group in self.groups for tensor in (*group.first, *group.second))]
+
     @torch.no_grad()
     def step(self, gradients: Sequence[torch.Tensor], scale: float) -> None:
         """Take one step; `scale` multiplies every learning rate (the schedule)."""

@@ -29,6 +29,10 @@ class RowStepper(Protocol):
     def keep(self, rows: torch.Tensor) -> None:
         """Go on with these rows alone, whose parameters were reduced likewise."""
 
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """All that a step changes beside the parameters."""
+
 
 def row_stepper(
     optimizer: Optimizer,
@@ -37,6 +41,7 @@ def row_stepper(
     learning_rates: Sequence[float],
     weight_decays: Sequence[float],
     clip_norm: float | None,
+    repeatable: bool = False,
 ) -> RowStepper:
     """The quickest stepper for so many rows.
 
@@ -46,8 +51,9 @@ def row_stepper(
         learning_rates: Of each row, the peak; a step scales it.
         weight_decays: Of each row; decoupled, multiplied by the rate of the step.
         clip_norm: Largest norm of all gradients of one row on one fold together; None does not clip.
+        repeatable: Whether a step has to be the same operations on the same tensors each time, as in a CUDA graph.
     """
-    if len(learning_rates) == 1 and parameters[0].device.type == "cpu":
+    if len(learning_rates) == 1 and parameters[0].device.type == "cpu" and not repeatable:
         return _OneRow(optimizer, parameters, learning_rates[0], weight_decays[0], clip_norm)
     return _ManyRows(optimizer, parameters, learning_rates, weight_decays, clip_norm)
 
@@ -81,6 +87,10 @@ class _OneRow:
 
     def keep(self, rows: torch.Tensor) -> None:
         assert rows.tolist() == [0], "the one row stays or training ends"
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        return self._stepper.tensors
 
 
 class _ManyRows:
@@ -127,6 +137,10 @@ class _ManyRows:
         self._rates, self._decays = self._rates[rows], self._decays[rows]
         for tensors in (self._directions, self._state.first, self._state.second):
             tensors[:] = [tensor[:, rows] for tensor in tensors]
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        return [self._steps, *self._directions, *self._state.first, *self._state.second]
 
 
 @torch.no_grad()

@@ -15,17 +15,19 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tlsearch.cuda_graph import Capture, cuda_graph
 from tlsearch.training.fit import Material, objective_of
 from tlsearch.training.loop import Fold, MicroBatch, NonFiniteError, log_probabilities, order_of
 from tlsearch.training.order import batches, rate_scale, view_of
 from tlsearch.training.recipe import Phase, Recipe
-from tlsearch.training.row_stepper import RowStepper, row_stepper
+from tlsearch.training.row_stepper import row_stepper
+from tlsearch.training.stacked_batch import Batch, Seen
 from tlsearch.training.stacked_head import StackedHead, chances
 from tlsearch.training.stacked_objective import StackedObjective
+from tlsearch.training.stacked_step import Steps
 
 ANSWERED = 1024  # pictures that a head answers at once: their features are a few megabytes
 
-Indices = NDArray[np.int64]
 FoldEpochDone = Callable[[Fold, int, float, float], None]  # fold, epoch, mean training loss, seconds
 StartHead = Callable[[nn.Sequential, Fold], None]
 Answers = list[NDArray[np.float32]]  # of each fold's validation images, log-probabilities (n, C)
@@ -52,32 +54,6 @@ class StackedRow:
     start: StartHead = as_built
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Batch:
-    """One step's pictures of every fold, the shorter ones filled up with their own first picture.
-
-    Args:
-        rows: `(F, n)`.
-        counts: `(F, 1, 1, 1)` pictures of each fold, or the one number of all.
-        present: `(F, n)`, 1 for a picture and 0 for what only fills up; None where all are pictures.
-    """
-
-    rows: Indices
-    counts: torch.Tensor | int
-    present: torch.Tensor | None
-
-    @classmethod
-    def of(cls, rows: Sequence[Indices], device: torch.device) -> "_Batch":
-        """Fill up to the longest; what fills up counts for nothing, and only has to be a picture."""
-        longest = max(map(len, rows))
-        if all(len(one) == longest for one in rows):
-            return cls(rows=np.stack(rows), counts=longest, present=None)
-        filled = [np.pad(one, (0, longest - len(one)), constant_values=one[0]) for one in rows]
-        counts = torch.tensor([len(one) for one in rows], device=device)[:, None]
-        present = (torch.arange(longest, device=device) < counts).float()
-        return cls(rows=np.stack(filled), counts=counts[:, :, None, None], present=present)
-
-
 def folds_in_step(folds: Sequence[Fold], batch_size: int) -> list[list[int]]:
     """Places of the folds that take equally many steps an epoch, and so can take them together."""
     by_steps: dict[int, list[int]] = {}
@@ -98,7 +74,12 @@ def see_the_same(recipe: Recipe) -> tuple[object, ...]:
 
 
 def fit_stacked(
-    rows: Sequence[StackedRow], material: Material, folds: Sequence[Fold], *, dropout_seed: int
+    rows: Sequence[StackedRow],
+    material: Material,
+    folds: Sequence[Fold],
+    *,
+    dropout_seed: int,
+    capture: Capture | None = None,
 ) -> list[Answers | NonFiniteError]:
     """Train rows on folds.
 
@@ -107,6 +88,7 @@ def fit_stacked(
         material: What they stand on.
         folds: As `folds_in_step` says.
         dropout_seed: Decides dropout, for all rows alike.
+        capture: Makes a graph of a step; None is `cuda_graph` on a GPU, and no graph elsewhere.
 
     Returns:
         For each row, in order, its answers, or how its training diverged on one of the folds.
@@ -114,7 +96,9 @@ def fit_stacked(
     Raises:
         torch.OutOfMemoryError: Where the stack does not fit.
     """
-    stack = _Stack(rows, material, folds, dropout_seed=dropout_seed)
+    if capture is None and material.device.type == "cuda":
+        capture = cuda_graph
+    stack = _Stack(rows, material, folds, dropout_seed=dropout_seed, capture=capture)
     *before, last = range(len(rows[0].recipe.phases))
     for phase in before:
         stack.train(phase)
@@ -126,7 +110,13 @@ class _Stack:
     """Rows in training, by their place among those that were given; a row leaves with its outcome."""
 
     def __init__(
-        self, rows: Sequence[StackedRow], material: Material, folds: Sequence[Fold], *, dropout_seed: int
+        self,
+        rows: Sequence[StackedRow],
+        material: Material,
+        folds: Sequence[Fold],
+        *,
+        dropout_seed: int,
+        capture: Capture | None,
     ) -> None:
         for row in rows:
             row.head.to(material.device).train()
@@ -147,7 +137,8 @@ class _Stack:
                 row.start(row.head, fold)
                 self._head.copy_from(row.head, number, lies)
         objectives = [[objective_of(row.recipe, material, fold) for row in stacked] for fold in folds]
-        self._objective = StackedObjective.of(objectives, material.classes, material.device)
+        objective = StackedObjective.of(objectives, material.classes, material.device)
+        self._steps = Steps(self._head, objective, capture)
 
     def train(self, number: int, *, to_the_end: bool = False) -> None:
         """One phase; as `loop.train`, for every row on every fold at once.
@@ -159,42 +150,43 @@ class _Stack:
         if not self._training:
             return
         phases = [self._rows[place].recipe.phases[number] for place in self._training]
-        stepper = self._stepper(phases)
+        self._begin_phase(phases)
         epochs = dict(zip(self._training, (phase.epochs for phase in phases), strict=True))
         for epoch in range(max(epochs.values())):
-            self._epoch(epoch, [epochs[place] for place in self._training], stepper)
+            self._epoch(epoch, [epochs[place] for place in self._training])
             done = [place for place in self._training if to_the_end and epochs[place] == epoch + 1]
             for place in done:
                 self.outcomes.setdefault(place, self._answers(place))
-            self._go_on_without(self.outcomes, stepper)
+            self._go_on_without(self.outcomes)
             if not self._training:
                 return
         self._first += max(epochs.values())
 
-    def _epoch(self, epoch: int, epochs: Sequence[int], stepper: RowStepper) -> None:
+    def _epoch(self, epoch: int, epochs: Sequence[int]) -> None:
         """One epoch of a phase; `epochs` are those of the phase, for each row in training."""
         labels, number = self._material.labels, self._first + epoch
         began = time.monotonic()
         views = view_of(len(labels), seed=self._folds[0].seed, views=len(self._inputs.views), epoch=number)
-        total = torch.zeros(len(self._folds), len(epochs), device=labels.device)
+        left = self._steps_an_epoch * (min(epochs) - epoch)
+        self._steps.begin_epoch()
         for batch, scales in zip(self._batches(number), self._scales(epoch, epochs), strict=True):
             flat = batch.rows.reshape(-1)
             x = self._inputs.gather(flat, views[flat], labels.device).view(*batch.rows.shape, -1)  # (F, n, D)
-            logits, kept = self._head.logits(x, batch.present)
-            losses, gradient = self._objective.totals(logits, labels[batch.rows], batch.present)
-            total += losses
-            stepper.step(self._head.gradients(kept, gradient.div_(batch.counts)), scales)
-        self._tell(total.T.tolist(), number, (time.monotonic() - began) / total.numel())
+            seen = Seen(x=x, labels=labels[batch.rows], counts=batch.counts, present=batch.present)
+            self._steps.take(seen, scales, left=left)
+        losses = self._steps.losses.T.tolist()
+        self._tell(losses, number, (time.monotonic() - began) / (len(epochs) * len(self._folds)))
 
-    def _batches(self, epoch: int) -> Iterator[_Batch]:
+    def _batches(self, epoch: int) -> Iterator[Batch]:
         """The steps of an epoch: each fold's own batches in its own order."""
         labels = self._material.labels
         of_folds = [
             batches(order_of(fold, labels, epoch, balanced=self._balanced), size)
             for fold, size in zip(self._folds, self._batch_sizes, strict=True)
         ]
+        size = max(self._batch_sizes) if self._steps.of_one_size else None
         for rows in zip(*of_folds, strict=True):
-            yield _Batch.of(rows, labels.device)
+            yield Batch.of(rows, labels.device, size=size)
 
     def _scales(self, epoch: int, epochs: Sequence[int]) -> torch.Tensor:
         """What each row's peak rate is multiplied by at each step of an epoch, `(steps, R)`."""
@@ -227,24 +219,22 @@ class _Stack:
             return error
         return found
 
-    def _go_on_without(self, ended: Container[int], stepper: RowStepper) -> None:
+    def _go_on_without(self, ended: Container[int]) -> None:
         kept = [row for row, place in enumerate(self._training) if place not in ended]
         if len(kept) == len(self._training):
             return
         self._training = [self._training[row] for row in kept]
-        if not kept:
-            return
-        rows = torch.tensor(kept, device=self._material.device)
-        self._head.keep(kept)
-        self._objective = self._objective.keep(rows)
-        stepper.keep(rows)
+        if kept:
+            self._steps.keep(kept)
 
-    def _stepper(self, phases: Sequence[Phase]) -> RowStepper:
+    def _begin_phase(self, phases: Sequence[Phase]) -> None:
         recipes = [self._rows[place].recipe for place in self._training]
-        return row_stepper(
+        stepper = row_stepper(
             recipes[0].optimizer,
             self._head.parameters,
             learning_rates=[phase.learning_rate for phase in phases],
             weight_decays=[recipe.weight_decay for recipe in recipes],
             clip_norm=recipes[0].clip_norm,
+            repeatable=self._steps.of_one_size,
         )
+        self._steps.begin_phase(stepper)

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 import torch
+from torch.nn import functional
 
 from tlsearch.training.chance import stream
+from tlsearch.training.stacked_batch import Present
 
 
 class StackedDropout:
@@ -25,24 +27,25 @@ class StackedDropout:
         self._streams = [stream(seed, device) for _ in range(folds)]
         self._together = True  # else each stream is where its own draws have brought it
 
-    def factors(self, p: float, x: torch.Tensor, lengths: Sequence[int] | None) -> torch.Tensor | None:
-        """What values are multiplied by, so that a share `p` becomes 0 and the rest is scaled up; None where p is 0.
+    def factors(self, p: float, x: torch.Tensor, present: Present | None) -> torch.Tensor:
+        """What values are multiplied by, so that a share `p` becomes 0 and the rest is scaled up.
 
         Args:
             p: 0 to below 1.
             x: `(F, R, n, D)`, or `(F, 1, n, D)` where the rows share it.
-            lengths: How many of the n are pictures, for each fold; None where all are.
+            present: Which of the n are pictures; None where all are.
 
         Returns:
             `(n, D)`, or `(F, 1, n, D)` where folds draw apart.
         """
-        if p == 0:
-            return None
-        alike = lengths is None
-        if self._together and alike:
-            keep = self._streams[0].keep(1 - p, tuple(x.shape[2:]), x.dtype)  # (n, D): of every fold
+        pictures = x.shape[2]
+        lengths = [pictures] * len(x) if present is None else present.lengths
+        if self._together and len(set(lengths)) == 1:
+            keep = self._streams[0].keep(1 - p, (lengths[0], *x.shape[3:]), x.dtype)  # of every fold
+            if lengths[0] < pictures:
+                keep = functional.pad(keep, (0, 0, 0, pictures - lengths[0]))
         else:
-            keep = self._each(p, x, [x.shape[2]] * len(x) if lengths is None else lengths)
+            keep = self._each(p, x, lengths)
         return keep.div_(1 - p)
 
     def _each(self, p: float, x: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:

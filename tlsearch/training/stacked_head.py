@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from tlsearch.training.stacked_batch import Present
 from tlsearch.training.stacked_dropout import StackedDropout
-from tlsearch.training.stacked_layers import Gradients, Layer, is_known, layers_of
+from tlsearch.training.stacked_layers import Dropout, Gradients, Layer, is_known, layers_of
 
 Kept = list[list[Any]]  # for each part and layer, what its derivative needs
 
@@ -56,7 +57,7 @@ class _Part:
     learning: int
 
     def logits(
-        self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None
+        self, own: Sequence[torch.Tensor], x: torch.Tensor, present: Present | None
     ) -> tuple[torch.Tensor, list[Any]]:
         """As `StackedHead.logits`, of the rows whose parameters and buffers these are."""
         x, kept = x[:, None], []
@@ -101,12 +102,12 @@ class StackedHead:
             self._parts.append(_Part(rows=len(same), layers=layers_of(same[0], drop), learning=learning))
 
     @torch.no_grad()
-    def logits(self, x: torch.Tensor, present: torch.Tensor | None) -> tuple[torch.Tensor, Kept]:
+    def logits(self, x: torch.Tensor, present: Present | None) -> tuple[torch.Tensor, Kept]:
         """Features to logits, `(F, R, n, C)`, and what `gradients` will need.
 
         Args:
             x: `(F, n, D)`, which all rows get.
-            present: `(F, n)`, 1 for a picture and 0 for what only fills up; None where all are pictures.
+            present: None where all are pictures.
         """
         found = [part.logits(own, x, present) for part, own in zip(self._parts, self._of_parts(), strict=True)]
         logits = [of_part for of_part, _ in found]
@@ -131,13 +132,33 @@ class StackedHead:
             return [found[0][place] for place in range(len(self.parameters))]
         return [torch.cat([of_part[place] for of_part in found], dim=1) for place in range(len(self.parameters))]
 
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """All that a step changes, and nothing else."""
+        return [*(parameter.data for parameter in self.parameters), *self._buffers]
+
+    def hold_draws(self, holds: bool) -> None:
+        """Whether dropout is drawn by `draw` before each step, into tensors that stay, or in the step itself.
+
+        Until the first `draw` nothing is dropped.
+        """
+        for layer in self._drops():
+            layer.holds, layer.held = holds, None
+
+    def draw(self, present: Present | None) -> None:
+        """Draw the dropout of the next step, of the shapes of the steps before; arguments as of `logits`."""
+        for layer in self._drops():
+            layer.draw(present)
+
+    def _drops(self) -> Iterable[Dropout]:
+        return (layer for part in self._parts for layer in part.layers if isinstance(layer, Dropout))
+
     def _of_parts(self) -> Iterable[Sequence[torch.Tensor]]:
         """For each part its rows' parameters and buffers: views."""
-        tensors = [*(parameter.data for parameter in self.parameters), *self._buffers]
         if len(self._parts) == 1:
-            return [tensors]
+            return [self.tensors]
         sizes = [part.rows for part in self._parts]
-        return zip(*(tensor.split_with_sizes(sizes, dim=1) for tensor in tensors), strict=True)
+        return zip(*(tensor.split_with_sizes(sizes, dim=1) for tensor in self.tensors), strict=True)
 
     @torch.no_grad()
     def copy_to(self, head: nn.Sequential, fold: int, row: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from tlsearch.training.stacked_batch import Present
 from tlsearch.training.stacked_dropout import StackedDropout
 
 PLAIN = (nn.ReLU, nn.GELU)  # neither weights nor memory: on every number alone
@@ -24,14 +25,14 @@ class Layer(Protocol):
     """One layer of every head of a stack."""
 
     def forward(
-        self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None
+        self, own: Sequence[torch.Tensor], x: torch.Tensor, present: Present | None
     ) -> tuple[torch.Tensor, Any]:
         """What the layer makes of its values, and what its derivative will need.
 
         Args:
             own: The heads' parameters and buffers, `(F, R, …)`.
             x: `(F, R, n, …)`, or `(F, 1, n, …)` while the rows still share it; left as it is.
-            present: `(F, n)`, 1 for a picture and 0 for what only fills up; None where all are pictures.
+            present: None where all are pictures.
         """
 
     def backward(
@@ -74,7 +75,7 @@ def layers_of(head: nn.Sequential, drop: StackedDropout) -> list[Layer]:
 
 def _layer(layer: nn.Module, places: Mapping[int, int], drop: StackedDropout) -> Layer:
     if isinstance(layer, nn.Dropout):
-        return _Dropout(layer.p, drop)
+        return Dropout(layer.p, drop)
     if isinstance(layer, nn.ReLU):
         return _ReLU()
     weight, bias = (places.get(id(getattr(layer, name, None))) for name in ("weight", "bias"))
@@ -106,7 +107,7 @@ class _Linear:
     bias: int | None
 
     def forward(
-        self, own: Sequence[torch.Tensor], x: torch.Tensor, _: torch.Tensor | None
+        self, own: Sequence[torch.Tensor], x: torch.Tensor, _: Present | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         weight = own[self.weight]
         shared = x.shape[1] == 1  # then all rows are one product: (F, R, O, I) is (F, RO, I)
@@ -146,7 +147,7 @@ class _Linear:
 @dataclass(frozen=True, slots=True)
 class _ReLU:
     def forward(
-        self, _: Sequence[torch.Tensor], x: torch.Tensor, __: torch.Tensor | None
+        self, _: Sequence[torch.Tensor], x: torch.Tensor, __: Present | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         out = torch.relu(x)
         return out, out
@@ -157,16 +158,40 @@ class _ReLU:
         return torch.ops.aten.threshold_backward(gradient, kept, 0) if onwards else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Dropout:
+@dataclass(slots=True)
+class Dropout:
+    """Drops values.
+
+    Args:
+        p: The share.
+        drop: Draws which.
+        holds: Whether what is drawn lies in a tensor that stays, into which `draw` puts each step's draw before it.
+        held: That tensor, from the first step on.
+    """
+
     p: float
     drop: StackedDropout
+    holds: bool = False
+    held: torch.Tensor | None = None
+
+    def draw(self, present: Present | None) -> None:
+        """The next step's."""
+        if self.held is not None:
+            self.held.copy_(self.drop.factors(self.p, self.held, present))
 
     def forward(
-        self, _: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None
+        self, _: Sequence[torch.Tensor], x: torch.Tensor, present: Present | None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        kept = self.drop.factors(self.p, x, None if present is None else [int(n) for n in present.sum(dim=1).tolist()])
-        return (x, None) if kept is None else (x * kept, kept)
+        """As of `Layer`."""
+        if self.p == 0:
+            return x, None
+        if not self.holds:
+            kept = self.drop.factors(self.p, x, present)
+        elif self.held is None:
+            kept = self.held = torch.ones_like(x[:, :1])
+        else:
+            kept = self.held
+        return x * kept, kept
 
     def backward(
         self,
@@ -177,6 +202,7 @@ class _Dropout:
         *,
         onwards: bool,
     ) -> torch.Tensor | None:
+        """As of `Layer`."""
         if not onwards:
             return None
         return gradient if kept is None else gradient * kept
@@ -191,11 +217,11 @@ class _ByAutograd:
         uses: The places of its parameters.
     """
 
-    compute: Callable[[Sequence[torch.Tensor], torch.Tensor, torch.Tensor | None], torch.Tensor]
+    compute: Callable[[Sequence[torch.Tensor], torch.Tensor, Present | None], torch.Tensor]
     uses: Sequence[int] = ()
 
     def forward(
-        self, own: Sequence[torch.Tensor], x: torch.Tensor, present: torch.Tensor | None
+        self, own: Sequence[torch.Tensor], x: torch.Tensor, present: Present | None
     ) -> tuple[torch.Tensor, Any]:
         x = x.detach().requires_grad_()
         used = {place: own[place].detach().requires_grad_() for place in self.uses}
@@ -220,10 +246,10 @@ def _batch_norm(
     statistics_at: Sequence[int],
     own: Sequence[torch.Tensor],
     x: torch.Tensor,
-    present: torch.Tensor | None,
+    present: Present | None,
 ) -> torch.Tensor:
     """Normalise by the mean and variance of each row's own values of each fold's pictures, and remember them."""
-    pictures = torch.ones_like(x[:, :1, :, :1]) if present is None else present[:, None, :, None]  # (F, 1, n, 1)
+    pictures = torch.ones_like(x[:, :1, :, :1]) if present is None else present.mask[:, None, :, None]  # (F, 1, n, 1)
     count = pictures.sum(dim=2, keepdim=True)
     mean = (x * pictures).sum(dim=2, keepdim=True) / count  # (F, R, 1, D)
     centred = x - mean

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from tlsearch.training.imbalance import Objective
+from tlsearch.training.stacked_batch import Present
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +40,14 @@ class StackedObjective:
 
     @torch.no_grad()
     def totals(
-        self, logits: torch.Tensor, labels: torch.Tensor, present: torch.Tensor | None
+        self, logits: torch.Tensor, labels: torch.Tensor, present: Present | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """`(F, R)`: the sum of the losses of each fold's pictures; and its gradient, `(F, R, n, C)`.
 
         Args:
             logits: `(F, R, n, C)`.
             labels: `(F, n)`.
-            present: `(F, n)`, 1 for a picture and 0 for what only fills up; None where all are pictures.
+            present: None where all are pictures.
         """
         if self.offset is not None:
             logits = logits + self.offset
@@ -64,9 +65,9 @@ class StackedObjective:
             each, gradient = each * counted, gradient * counted[..., None]
         return each.sum(dim=2), gradient
 
-    def _counted(self, labels: torch.Tensor, present: torch.Tensor | None) -> torch.Tensor:
+    def _counted(self, labels: torch.Tensor, present: Present | None) -> torch.Tensor:
         """How much each picture's loss counts, `(F, R or 1, n)`."""
-        filled = torch.ones_like(labels[:, None], dtype=torch.float32) if present is None else present[:, None]
+        filled = torch.ones_like(labels[:, None], dtype=torch.float32) if present is None else present.mask[:, None]
         if self.weights is None:
             return filled
         return filled * self.weights.gather(2, labels[:, None].expand(-1, self.weights.shape[1], -1))
