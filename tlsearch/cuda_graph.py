@@ -1,6 +1,7 @@
 """CUDA graphs: a computation on fixed tensors, recorded once and repeated without the host telling each operation."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 
@@ -20,16 +21,25 @@ def cuda_graph(compute: Computation, device: torch.device) -> tuple[Callable[[],
         What computes again, and the tensors that it leaves its answers in.
 
     Raises:
-        RuntimeError: Where it cannot be captured.
+        RuntimeError: Where it cannot be captured; all that was computed until then is done before anything that the
+            caller computes next.
     """
+    graph = torch.cuda.CUDAGraph()
+    side = _side_stream(device)
     with torch.no_grad(), torch.cuda.device(device):
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's own gap
         side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # libraries choose their kernels here: none may be chosen in a capture
-            for _ in range(WARM_UPS):
-                compute()
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            outputs = compute()
+        try:
+            with torch.cuda.stream(side):
+                for _ in range(WARM_UPS):  # libraries choose their kernels here: none may be chosen in a capture
+                    compute()
+                with torch.cuda.graph(graph, stream=side):
+                    outputs = compute()
+        finally:
+            torch.cuda.current_stream().wait_stream(side)
     return graph.replay, outputs
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """The one stream of a device that computations are captured on: libraries keep room for each that they see."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch's own gap

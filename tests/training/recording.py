@@ -1,13 +1,17 @@
 """What a CUDA graph does, on a CPU: operations are recorded once, and repeated on the tensors that they had."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-ASKING = {"aten._local_scalar_dense.default", "aten.equal.default", "aten.nonzero.default"}  # a host waits for them
+# the host waits for their answers, or gives them values that a graph would keep for good
+REFUSED = ("_local_scalar_dense", "equal", "nonzero", "masked_select", "unique", "repeat_interleave", "lift_fresh")
+DRAWS = ("bernoulli", "rand", "normal", "uniform", "dropout")
 
 
 class Recording(TorchDispatchMode):
@@ -18,7 +22,8 @@ class Recording(TorchDispatchMode):
         self.operations: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        if str(func) in ASKING:
+        name = func.name().removeprefix("aten::").removesuffix("_").partition(".")[0].rstrip("_")
+        if name in REFUSED or name.startswith(DRAWS):
             raise RuntimeError(f"{func} cannot be captured")
         found = func(*args, **(kwargs or {}))
         self.operations.append((func, args, kwargs or {}, found))
@@ -33,6 +38,19 @@ class Recording(TorchDispatchMode):
                     kept.copy_(new)
 
 
+@contextlib.contextmanager
+def nothing_is_read() -> Iterator[None]:
+    """On a CPU a tensor's memory is read without an operation; on a GPU the host would have to wait for it."""
+
+    def refused(*_: object) -> None:
+        raise RuntimeError("values cannot be read in a capture")
+
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("tolist", "numpy", "item", "__float__", "__int__", "__bool__"):
+            patched.setattr(torch.Tensor, name, refused)
+        yield
+
+
 class Recorder:
     """Captures computations, and counts how often each was repeated."""
 
@@ -45,7 +63,7 @@ class Recorder:
         """As `cuda_graph`."""
         with torch.no_grad():
             compute()
-            with Recording() as recording:
+            with Recording() as recording, nothing_is_read():
                 outputs = compute()
         place = len(self.repeats)
         self.repeats.append(0)

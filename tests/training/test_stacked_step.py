@@ -1,6 +1,6 @@
 """Steps that are recorded once and repeated learn what steps learn that are taken one by one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from recording import Recorder
 from test_stacked import CLASSES, DROPOUT_SEED, FOLD_LIST, WIDTH, Told, deep, linear, material, normalised, recipe
 from torch import nn
 
+from tlsearch.cuda_graph import cuda_graph
 from tlsearch.training import stacked_step
 from tlsearch.training.loop import NonFiniteError
 from tlsearch.training.recipe import Phase
@@ -24,9 +25,8 @@ Build = Callable[[], nn.Sequential]
 
 
 @pytest.fixture(autouse=True)
-def always_worth_it(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def always_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacked_step, "WORTH", 1)
-    return
 
 
 def rows(build: Build, **changes: Any) -> list[StackedRow]:
@@ -85,6 +85,17 @@ def test_pictures_have_their_views() -> None:
     ours = fitted(rows(linear, augment="flip"), capture=recorder, views=2)
     assert_same(ours, fitted(rows(linear, augment="flip"), views=2))
     assert recorder.repeats
+
+
+def test_a_picture_that_is_left_over_joins_a_batch_of_full_size() -> None:
+    folds = [fold for fold in FOLD_LIST if len(fold.train) == 34]
+    recorder = Recorder()
+    ours, theirs = (
+        fit_stacked(rows(linear, batch_size=11), material(), folds, dropout_seed=DROPOUT_SEED, capture=capture)
+        for capture in (recorder, None)
+    )
+    assert_same(ours, theirs)
+    assert recorder.repeats == [1 + 2 * 3, 1 + 2 * 3], "batches of 11, 11 and 12"
 
 
 def test_one_row_and_several_phases() -> None:
@@ -146,3 +157,29 @@ def test_what_can_be_no_graph_goes_on_without(capture: Any, reason: str, capsys:
     assert "without a CUDA graph" in told
     assert reason in told
     assert told.count("without a CUDA graph") == 1, "it is tried once"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+@pytest.mark.parametrize("build", [linear, deep, normalised])
+def test_on_a_gpu_a_graph_learns_what_its_steps_learn(build: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    there = torch.device("cuda")
+    stuff = replace(material(), device=there, labels=material().labels.to(there))
+    ours = fit_stacked(rows(build), stuff, FOLD_LIST, dropout_seed=DROPOUT_SEED)
+    assert capsys.readouterr().err == "", "each of the graphs was made"
+    assert_same(ours, fit_stacked(rows(build), stuff, FOLD_LIST, dropout_seed=DROPOUT_SEED, capture=never))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+def test_on_a_gpu_a_capture_that_fails_leaves_the_next_one_as_it_is() -> None:
+    there = torch.device("cuda")
+    values = torch.ones(3, device=there)
+
+    def asks() -> Sequence[torch.Tensor]:
+        return [values * float(values.sum())]
+
+    with pytest.raises(RuntimeError):
+        cuda_graph(asks, there)
+    replay, (doubled,) = cuda_graph(lambda: [values * 2], there)
+    values.fill_(4)
+    replay()
+    assert doubled.tolist() == [8, 8, 8]

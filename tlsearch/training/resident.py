@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tlsearch.training.fit import Material
 from tlsearch.training.loop import Inputs, Values
+from tlsearch.training.stacked_batch import on_its_way
 
 RESIDENT_AT_MOST = 8 << 30  # bytes: 200 000 pictures with 1 280 features in 8 views
 SHARE = 0.5  # of what a GPU has left; the rest is for heads, their moments and their activations
@@ -35,10 +36,10 @@ class Resident:
 
     def gather(self, rows: NDArray[np.int64], views: NDArray[np.int64] | None, device: torch.device) -> torch.Tensor:
         """As `Inputs.gather`."""
-        places = torch.from_numpy(rows).to(device)
+        places = on_its_way(rows, device)
         if views is None or len(self.views) == 1:
             return self.views[0][places]
-        return self.views[torch.from_numpy(views).to(device), places]
+        return self.views[on_its_way(views, device), places]
 
 
 def on_device(material: Material) -> Material:

@@ -31,7 +31,7 @@ class RowStepper(Protocol):
 
     @property
     def tensors(self) -> list[torch.Tensor]:
-        """All that a step changes beside the parameters."""
+        """All that a step changes beside the parameters, and a later one reads."""
 
 
 def row_stepper(
@@ -140,7 +140,7 @@ class _ManyRows:
 
     @property
     def tensors(self) -> list[torch.Tensor]:
-        return [self._steps, *self._directions, *self._state.first, *self._state.second]
+        return [self._steps, *self._state.first, *self._state.second]  # directions are of one step
 
 
 @torch.no_grad()

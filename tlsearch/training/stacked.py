@@ -21,7 +21,7 @@ from tlsearch.training.loop import Fold, MicroBatch, NonFiniteError, log_probabi
 from tlsearch.training.order import batches, rate_scale, view_of
 from tlsearch.training.recipe import Phase, Recipe
 from tlsearch.training.row_stepper import row_stepper
-from tlsearch.training.stacked_batch import Batch, Seen
+from tlsearch.training.stacked_batch import Batch, Seen, on_its_way
 from tlsearch.training.stacked_head import StackedHead, chances
 from tlsearch.training.stacked_objective import StackedObjective
 from tlsearch.training.stacked_step import Steps
@@ -172,7 +172,8 @@ class _Stack:
         for batch, scales in zip(self._batches(number), self._scales(epoch, epochs), strict=True):
             flat = batch.rows.reshape(-1)
             x = self._inputs.gather(flat, views[flat], labels.device).view(*batch.rows.shape, -1)  # (F, n, D)
-            seen = Seen(x=x, labels=labels[batch.rows], counts=batch.counts, present=batch.present)
+            shown = labels[on_its_way(batch.rows, labels.device)]
+            seen = Seen(x=x, labels=shown, counts=batch.counts, present=batch.present)
             self._steps.take(seen, scales, left=left)
         losses = self._steps.losses.T.tolist()
         self._tell(losses, number, (time.monotonic() - began) / (len(epochs) * len(self._folds)))
@@ -184,7 +185,7 @@ class _Stack:
             batches(order_of(fold, labels, epoch, balanced=self._balanced), size)
             for fold, size in zip(self._folds, self._batch_sizes, strict=True)
         ]
-        size = max(self._batch_sizes) if self._steps.of_one_size else None
+        size = max(len(rows) for of_fold in of_folds for rows in of_fold) if self._steps.of_one_size else None
         for rows in zip(*of_folds, strict=True):
             yield Batch.of(rows, labels.device, size=size)
 

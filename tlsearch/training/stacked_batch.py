@@ -10,6 +10,14 @@ from numpy.typing import NDArray
 Indices = NDArray[np.int64]
 
 
+def on_its_way(values: NDArray[np.generic], device: torch.device) -> torch.Tensor:
+    """Values on a device, a GPU of which the host does not wait for: its queue of steps would run empty."""
+    tensor = torch.from_numpy(values)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Present:
     """Which places of a step hold pictures, where some only fill up.
@@ -51,7 +59,7 @@ class Batch:
         if size is None and set(lengths) == {longest}:
             return cls(rows=np.stack(rows), counts=longest, present=None)
         filled = [np.pad(one, (0, longest - len(one)), constant_values=one[0]) for one in rows]
-        counts = torch.tensor(lengths, device=device)[:, None]
+        counts = on_its_way(np.array(lengths), device)[:, None]
         mask = (torch.arange(longest, device=device) < counts).float()
         return cls(rows=np.stack(filled), counts=counts[:, :, None, None], present=Present(lengths=lengths, mask=mask))
 

@@ -133,8 +133,8 @@ class StackedHead:
         return [torch.cat([of_part[place] for of_part in found], dim=1) for place in range(len(self.parameters))]
 
     @property
-    def tensors(self) -> list[torch.Tensor]:
-        """All that a step changes, and nothing else."""
+    def weights_and_statistics(self) -> list[torch.Tensor]:
+        """All that a step changes: parameters and buffers, in the order of a head's own."""
         return [*(parameter.data for parameter in self.parameters), *self._buffers]
 
     def hold_draws(self, holds: bool) -> None:
@@ -143,7 +143,7 @@ class StackedHead:
         Until the first `draw` nothing is dropped.
         """
         for layer in self._drops():
-            layer.holds, layer.held = holds, None
+            layer.hold(holds)
 
     def draw(self, present: Present | None) -> None:
         """Draw the dropout of the next step, of the shapes of the steps before; arguments as of `logits`."""
@@ -156,9 +156,9 @@ class StackedHead:
     def _of_parts(self) -> Iterable[Sequence[torch.Tensor]]:
         """For each part its rows' parameters and buffers: views."""
         if len(self._parts) == 1:
-            return [self.tensors]
+            return [self.weights_and_statistics]
         sizes = [part.rows for part in self._parts]
-        return zip(*(tensor.split_with_sizes(sizes, dim=1) for tensor in self.tensors), strict=True)
+        return zip(*(one.split_with_sizes(sizes, dim=1) for one in self.weights_and_statistics), strict=True)
 
     @torch.no_grad()
     def copy_to(self, head: nn.Sequential, fold: int, row: int) -> None:

@@ -174,8 +174,12 @@ class Dropout:
     holds: bool = False
     held: torch.Tensor | None = None
 
+    def hold(self, holds: bool) -> None:
+        """Begin to hold draws, or end it; what was held is forgotten."""
+        self.holds, self.held = holds, None
+
     def draw(self, present: Present | None) -> None:
-        """The next step's."""
+        """Draw the next step's into the tensor that is held."""
         if self.held is not None:
             self.held.copy_(self.drop.factors(self.p, self.held, present))
 

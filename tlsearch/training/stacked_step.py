@@ -8,6 +8,7 @@ hold, the draws of dropout and the copies of a batch, is done before it.
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -17,10 +18,10 @@ from tlsearch.training.stacked_batch import Present, Seen
 from tlsearch.training.stacked_head import StackedHead
 from tlsearch.training.stacked_objective import StackedObjective
 
-# Steps of the same rows that pay for a graph: it is made in the time of about ten, by three steps to warm up, the
-# recording, and two to see that it learns the same.
+# Steps of the same rows that pay for a graph, which is made by six: three to warm up, the recording, and two to see
+# that it learns the same. A guess, for no GPU was at hand.
 WORTH = 30
-SAME = 1e-4  # relative difference of what a step leaves, as between a head in a stack and alone
+SAME = 1e-4  # relative difference of what a step leaves in a row, as between a head in a stack and alone
 
 
 class Steps:
@@ -37,7 +38,7 @@ class Steps:
         self._head, self._objective, self._capture = head, objective, capture
         self._stepper: RowStepper | None = None
         self._graph: _Graph | None = None
-        self.losses = torch.zeros(())  # (F, R), the sums of the epoch so far
+        self.begin_epoch()
 
     @property
     def of_one_size(self) -> bool:
@@ -50,10 +51,10 @@ class Steps:
         self._stepper = stepper
 
     def begin_epoch(self) -> None:
-        """Count the losses from zero."""
-        folds, rows = self._head.parameters[0].shape[:2]
+        """Count `losses` from zero: `(F, R)`, the sums of an epoch so far."""
+        first = self._head.parameters[0]
         if self._graph is None:
-            self.losses = torch.zeros(folds, rows, device=self._head.parameters[0].device)
+            self.losses = torch.zeros(first.shape[:2], device=first.device)
         else:
             self.losses.zero_()
 
@@ -90,14 +91,21 @@ class Steps:
 
     def _captured(self, capture: Capture, seen: Seen, scales: torch.Tensor) -> "_Graph | None":
         assert self._stepper is not None, "a phase has begun"
-        changed = [*self._head.tensors, *self._stepper.tensors, self.losses]
+        changed = [*self._head.weights_and_statistics, *self._stepper.tensors, self.losses]
+        before = [tensor.clone() for tensor in changed]
+        self._head.hold_draws(True)
         try:
-            return _Graph(self._take, self._head, changed, seen, scales, capture)
+            graph = _Graph(self._take, self._head, seen, scales, capture)
+            reason = "" if graph.is_true(changed, before) else "as one they learned something else"
         except RuntimeError as error:
-            sys.stderr.write(f"heads side by side go on without a CUDA graph: {error}\n")  # the worker's log
-            self._capture = None
-            self._head.hold_draws(False)
-            return None
+            reason = _first_line(error)
+        _put_back(changed, before)  # where this fails, nothing may go on
+        if not reason:
+            return graph
+        sys.stderr.write(f"heads side by side go on without a CUDA graph: {reason}\n")  # the worker's log
+        self._capture = None
+        self._head.hold_draws(False)
+        return None
 
     def _forget_graph(self) -> None:
         if self._graph is not None:
@@ -106,57 +114,65 @@ class Steps:
 
 
 class _Graph:
-    """A step on fixed tensors, as a graph.
+    """A step on fixed tensors, as a graph; what it changes is changed by making it.
 
     Args:
         step: Takes one.
-        head: That it trains.
-        changed: All that a step changes.
-        seen: The first batch, filled up to the size of all.
-        scales: Of the first step.
+        head: That it trains, holding its draws.
+        seen: A batch, filled up to the size of all.
+        scales: Of a step.
         capture: As of `Steps`.
 
     Raises:
-        RuntimeError: Where there is no graph of the step, or it learns something else.
+        RuntimeError: Where there is no graph of the step.
     """
 
     def __init__(
         self,
         step: Callable[[Seen, torch.Tensor], None],
         head: StackedHead,
-        changed: Sequence[torch.Tensor],
         seen: Seen,
         scales: torch.Tensor,
         capture: Capture,
     ) -> None:
         self._head = head
-        self._seen, self._scales = _copied(seen), scales.clone()
-        head.hold_draws(True)
+        # other values than those of `is_true`: a graph that has learned them by heart is found out
+        self._seen, self._scales = _copied(seen), scales / 2
+        self._seen.x.copy_(seen.x.flip(1))
+        self._seen.labels.copy_(seen.labels.flip(1))
+        self._step: Callable[[], None] = partial(step, self._seen, self._scales)
 
         def compute() -> Sequence[torch.Tensor]:
-            step(self._seen, self._scales)
+            self._step()
             return ()
 
-        before = [tensor.clone() for tensor in changed]
-        try:
-            self._replay, _ = capture(compute, seen.x.device)
-            _put_back(changed, before)
-            compute()
-            wanted = [tensor.clone() for tensor in changed]
-            _put_back(changed, before)
-            self._replay()
-            if not all(_agrees(found, want) for found, want in zip(changed, wanted, strict=True)):
-                raise RuntimeError("as one they learned something else")
-        finally:
-            _put_back(changed, before)
+        self._replay, _ = capture(compute, seen.x.device)
+        self._hold(seen, scales)
 
     def take(self, seen: Seen, scales: torch.Tensor) -> None:
         """Take one step."""
+        self._hold(seen, scales)
+        self._head.draw(seen.present)
+        self._replay()
+
+    def is_true(self, changed: Sequence[torch.Tensor], before: Sequence[torch.Tensor]) -> bool:
+        """Whether the graph leaves in tensors what the step leaves there.
+
+        Args:
+            changed: All that a step changes.
+            before: What these held before one.
+        """
+        _put_back(changed, before)
+        self._step()
+        wanted = [tensor.clone() for tensor in changed]
+        _put_back(changed, before)
+        self._replay()
+        return all(_agrees(found, want) for found, want in zip(changed, wanted, strict=True))
+
+    def _hold(self, seen: Seen, scales: torch.Tensor) -> None:
         for held, new in zip(_tensors(self._seen), _tensors(seen), strict=True):
             held.copy_(new)
         self._scales.copy_(scales)
-        self._head.draw(seen.present)
-        self._replay()
 
 
 def _tensors(seen: Seen) -> list[torch.Tensor]:
@@ -179,6 +195,14 @@ def _put_back(tensors: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -
 
 
 def _agrees(found: torch.Tensor, wanted: torch.Tensor) -> bool:
-    """Whether two are equal but for rounding; what is no number agrees with nothing."""
-    difference = torch.linalg.vector_norm(found.float() - wanted.float())
-    return bool(difference <= SAME * torch.linalg.vector_norm(wanted.float()))
+    """Whether two `(F, R, …)` are equal in each row but for rounding; a row that diverged ends with its epoch."""
+    own = tuple(range(2, wanted.ndim))
+    difference, size = (
+        torch.linalg.vector_norm(one, dim=own) if own else one.abs()
+        for one in (found.float() - wanted.float(), wanted.float())
+    )
+    return bool(((difference <= SAME * size) | ~torch.isfinite(size)).all())
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
