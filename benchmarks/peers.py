@@ -121,10 +121,26 @@ def command_line() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=peers_quality.SEEDS, help="of the row of quality")
     parser.add_argument("--fresh", action="store_true", help="forget earlier rounds of these rows")
     parser.add_argument("--material", type=Path, help="keep pictures and weights in this folder")
-    parser.add_argument("--gather", type=Path, nargs="+", default=[], metavar="FILE", help="rows of other benchmarks")
+    parser.add_argument(
+        "--gather", type=gathered, nargs="+", default=[], metavar="FILE", help="rows of other benchmarks"
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--to", type=Path, default=RESULTS, metavar="FOLDER")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if unknown := sorted(set(given.rows.split(",")) - {*names, "none"}):
+        parser.error(f"there is no row {unknown[0]!r}; the rows: {', '.join(names)}")
+    return given
+
+
+def gathered(source: str) -> dict[str, Any]:
+    """What another benchmark wrote; read before anything is measured, so that a wrong name costs nothing."""
+    try:
+        told = json.loads(Path(source).read_text(encoding="utf-8"))
+        return {name: told[name] for name in ("by", "made", "date", "figures")}
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{source}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise argparse.ArgumentTypeError(f"{source} is not what a benchmark writes with --json") from error
 
 
 def measure(given: argparse.Namespace, file: Path, material: Path) -> None:
@@ -145,9 +161,8 @@ def measure(given: argparse.Namespace, file: Path, material: Path) -> None:
     save(file, raw)
 
 
-def gather(raw: dict[str, Any], sources: Sequence[Path]) -> None:
+def gather(raw: dict[str, Any], told: Sequence[dict[str, Any]]) -> None:
     """Take in figures of other benchmarks, each in place of what the same script told of the same machine before."""
-    told = [json.loads(source.read_text(encoding="utf-8")) for source in sources]
     places = [(one["by"], one["made"]["machine"]) for one in told]
     before = [one for one in raw.get("gathered", []) if (one["by"], one["made"]["machine"]) not in places]
     raw["gathered"] = before + told

@@ -9,6 +9,7 @@ import pytest
 
 import peers_processes as processes
 from figures import Figure
+from peers import command_line
 from peers_plot import apart, best_so_far, duration, lines, plot
 from peers_processes import Run, Timed, extrapolated
 from peers_quality import difference, missing
@@ -273,3 +274,22 @@ def test_labels_never_lie_on_one_another() -> None:
 def test_a_row_has_its_own_name_and_tlsearch_in_it() -> None:
     assert len({each.name for each in ROWS}) == len(ROWS)
     assert all("tlsearch" in each.contenders for each in ROWS)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--rows", "nonsense"], "there is no row 'nonsense'"),
+        (["--gather", "missing.json"], "missing.json: No such file or directory"),
+        (["--gather", "other.json"], "other.json is not what a benchmark writes with --json"),
+    ],
+)
+def test_what_cannot_be_measured_or_gathered_is_told_before_anything_is_measured(
+    given: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.json").write_text("[]")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["peers.py", *given])
+    with pytest.raises(SystemExit):
+        command_line()
+    assert told in capsys.readouterr().err

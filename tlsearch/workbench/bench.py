@@ -1,5 +1,6 @@
 """Runs one job after another on what a study shares."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class StudyBench:
         torch.set_num_threads(context.threads)
         _compute_in_full_precision()
         if context.deterministic:
+            # without it cuBLAS may sum in another order, which torch refuses; read when the first product is computed
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(mode=True)
         host = PluginHost.load(files=[Path(file) for file in context.plugins])
         self._parts = Parts(context, host)
