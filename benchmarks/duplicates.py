@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from arguments import count
 from duplicates_treatments import HARDER, TREATMENTS, Treatments
 from tlsearch.data.prepare import PreparedData, prepare_data
 from tlsearch.devices import cpu_threads
@@ -266,7 +267,7 @@ def _share(part: int, whole: int) -> str:
 def main() -> int:
     """Measure every dataset; 1 where a promise is not kept."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--seeds", type=int, default=SEEDS)
+    arguments.add_argument("--seeds", type=count, default=SEEDS)
     arguments.add_argument("--only", choices=SOURCES, help="one dataset; writes nothing")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:

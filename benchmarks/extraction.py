@@ -24,6 +24,7 @@ from statistics import median
 from typing import Any
 
 import machine
+from arguments import count
 from figures import Figure, save, table
 from tlsearch.devices import KEEP_FREED_MEMORY, computing_environment
 
@@ -164,8 +165,8 @@ def _rate(told: dict[str, Any]) -> float:
 def main() -> None:
     """Measure every backbone and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--pictures", type=int, default=2624, help="fewer give a quick look")
+    parser.add_argument("--rounds", type=count, default=5, help="steady ones of each network")
+    parser.add_argument("--pictures", type=count, default=2624, help="fewer give a quick look")
     parser.add_argument("--backbones", nargs="+", default=BACKBONES)
     parser.add_argument("--json", type=Path, help="write the rows there")
     parser.add_argument("--folder", type=Path, help="keep decoded pictures and weights there")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from arguments import count
 from tlsearch.records import TrialState
 from tlsearch.store.reading import StoreReader
 
@@ -133,8 +134,8 @@ def show(what: str, found: list[Pair]) -> float:
 def main() -> None:
     """Measure as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--trials", type=int, default=HEAD_TRIALS)
+    parser.add_argument("--rounds", type=count, default=3)
+    parser.add_argument("--trials", type=count, default=HEAD_TRIALS)
     parser.add_argument("--tuned", type=int, default=6, help="fine-tuning trials; 0 leaves them out")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tlsearch-benchmark-") as scratch:

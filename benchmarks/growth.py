@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import machine
+from arguments import count
 from memory import draw_pictures
 from provenance import Provenance, now
 
@@ -148,7 +149,7 @@ def page(found: Sequence[Found], rounds: int) -> str:
         "",
         f"| case | whole, s | {', s | '.join(SHOWN)}, s | a trial, s | decoded pictures, MB | features, MB "
         "| exported network, MB |",
-        "|---" * (7 + len(SHOWN)) + "|",
+        "|---" * (6 + len(SHOWN)) + "|",
     ]
     for case, one in zip(CASES, found, strict=True):
         cells = [case.name, *(f"{one.seconds[name]:.1f}" for name in ("all", *SHOWN))]
@@ -161,7 +162,7 @@ def page(found: Sequence[Found], rounds: int) -> str:
 def main() -> None:
     """Play the rounds and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=count, default=2, help="of each case")
     rounds = parser.parse_args().rounds
     found = [Found() for _ in CASES]
     for number in range(rounds):

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from arguments import count
 from honesty_tables import Claims, Held, claims_table, held_table, holds
 from searches import search, side_by_side
 from tlsearch.host import PluginHost
@@ -169,10 +170,10 @@ def plainly_wrong(held: Sequence[Held], claims: Sequence[Claims]) -> bool:
 def main() -> None:
     """Search as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--searches", type=int, default=300)
-    parser.add_argument("--equals", type=int, default=200, help="searches among equals")
+    parser.add_argument("--searches", type=count, default=300)
+    parser.add_argument("--equals", type=count, default=200, help="searches among equals")
     parser.add_argument("--seed", type=int, default=0, help="number of the first world")
-    parser.add_argument("--workers", type=int, default=2, help="searches side by side, on one core each")
+    parser.add_argument("--workers", type=count, default=2, help="searches side by side, on one core each")
     parser.add_argument("--quick", action="store_true", help="few, nothing written, failing where plainly wrong")
     parser.add_argument("--to", type=Path, default=HERE / "results" / "honesty.md", metavar="FILE")
     given = parser.parse_args()

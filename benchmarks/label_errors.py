@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arguments import count
 from tlsearch.host import PluginHost
 from tlsearch.hubs import Hubs
 from tlsearch.paths import cache_root
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print the table, and write it; returns 1 where a promise is not kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two seeds on the drawings alone; write nothing")
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=count, default=10)
     given = parser.parse_args(arguments)
     cases, seeds = (CASES[:1], 2) if given.quick else (CASES, given.seeds)
     table = ["| pictures | networks | exchanged | in the first tenth | 95 % sure | promised | one check |"]

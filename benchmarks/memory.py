@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from arguments import count
 from figures import Figure, save
 
 HERE = Path(__file__).parent
@@ -272,8 +273,8 @@ def figures(runs: Sequence[Measured]) -> list[Figure]:
 def main() -> None:
     """Measure, print, and fail over the limit."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--images", type=int, nargs="+", default=[20_000, 100_000])
-    parser.add_argument("--trials", type=int, default=4)
+    parser.add_argument("--images", type=count, nargs="+", default=[20_000, 100_000], help="pictures of each run")
+    parser.add_argument("--trials", type=count, default=4, help="of each run")
     parser.add_argument("--json", type=Path, help="where to write the rows of the common table")
     asked = parser.parse_args()
     runs = []

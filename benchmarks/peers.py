@@ -2,7 +2,7 @@
 
     python benchmarks/peers.py                        # every row, in steady rounds: over three hours
     python benchmarks/peers.py --rows linear_50       # some rows; rounds of the same code are kept and continued
-    python benchmarks/peers.py --quick                # three rounds of linear heads, eight minutes; writes nothing
+    python benchmarks/peers.py --quick                # three rounds of linear heads, six minutes; writes nothing
     python benchmarks/peers.py --gather a.json b.json # takes in what other benchmarks measured with --json
 
 Writes `results/<machine>.json` after every round, and from it the table `<machine>.md` and the plot `<machine>.svg`.
@@ -36,6 +36,7 @@ from typing import Any
 
 import machine
 import peers_quality
+from arguments import count
 from peers_material import prepare_pictures, prepare_weights
 from peers_plot import PLOTTED, plot
 from peers_processes import Timed, time_contender
@@ -116,9 +117,11 @@ def command_line() -> argparse.Namespace:
     """What is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [each.name for each in ROWS] + [QUALITY]
-    parser.add_argument("--rows", default=",".join(names), help=f"comma-separated: {', '.join(names)}; or none")
-    parser.add_argument("--rounds", type=int, help="steady ones of each row; else as many as the row asks for")
-    parser.add_argument("--seeds", type=int, default=peers_quality.SEEDS, help="of the row of quality")
+    parser.add_argument(
+        "--rows", help=f"comma-separated: {', '.join(names)}; or none, as with --gather alone; else all"
+    )
+    parser.add_argument("--rounds", type=count, help="steady ones of each row; else as many as the row asks for")
+    parser.add_argument("--seeds", type=count, default=peers_quality.SEEDS, help="of the row of quality")
     parser.add_argument("--fresh", action="store_true", help="forget earlier rounds of these rows")
     parser.add_argument("--material", type=Path, help="keep pictures and weights in this folder")
     parser.add_argument(
@@ -127,6 +130,7 @@ def command_line() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--to", type=Path, default=RESULTS, metavar="FOLDER")
     given = parser.parse_args()
+    given.rows = given.rows or ("none" if given.gather else ",".join(names))
     if unknown := sorted(set(given.rows.split(",")) - {*names, "none"}):
         parser.error(f"there is no row {unknown[0]!r}; the rows: {', '.join(names)}")
     return given
@@ -165,7 +169,7 @@ def gather(raw: dict[str, Any], told: Sequence[dict[str, Any]]) -> None:
     """Take in figures of other benchmarks, each in place of what the same script told of the same machine before."""
     places = [(one["by"], one["made"]["machine"]) for one in told]
     before = [one for one in raw.get("gathered", []) if (one["by"], one["made"]["machine"]) not in places]
-    raw["gathered"] = before + told
+    raw["gathered"] = [*before, *told]
 
 
 def measure_quality(raw: dict[str, Any], file: Path, seeds: int, material: Path) -> None:

@@ -24,6 +24,13 @@ OTHERS = {
     "racing": "what racing costs",
 }
 
+WORDS = """In the tables:
+
+- *with our workers' memory settings*: the allocator of the peers keeps what is freed, as tlsearch's workers set it
+- *up to the last trial's result of each*: without what a run does after its search, which the peers do not do
+- *all trials trained to their end*: had tlsearch stopped no trial early
+- *fitted anew*: on all development pictures, as tlsearch's final model"""
+
 
 def page(raw: Mapping[str, Any]) -> str:
     """The whole page as Markdown."""
@@ -34,8 +41,10 @@ def page(raw: Mapping[str, Any]) -> str:
         "# tlsearch beside its peers",
         measured_with([rounds[-1].made for _, rounds in played if rounds]),
         "`python benchmarks/peers.py`; what is in each time stands at the top of that file and of the contenders'.\n"
-        "Ratios are medians over steady rounds: how often tlsearch's time fits into the other's.",
+        "Ratios are medians over steady rounds, with the least and the most: how often tlsearch's time fits into the\n"
+        "other's. A round is steady whose control loop took equally long, but for 20 %, at both ends.",
         "\n".join(f"- **{who}**: {what}" for who, what in WHO.items()),
+        WORDS,
         f"![Best score against time]({machine.file_name()}.svg)",
         "## Targets",
         table([*own(played, list(scores.values())), *elsewhere(raw)]),
@@ -80,6 +89,9 @@ def peer_figures(row: Row, who: str, how: Contender, rounds: Sequence[Round]) ->
     those = counted(rounds)
     calm = len(steady(rounds))
     told = f"{calm} of {len(rounds)} rounds steady" + (f", {row.rounds} are asked for" if calm < row.rounds else "")
+    if len(those) > 1:
+        ratios = [one.ratio(who) for one in those]
+        told = f"{digits(min(ratios))} to {digits(max(ratios))}, {told}"
     found: list[tuple[str, float | None, str]] = [(base, middle(rounds, who) if rounds else None, told)]
     if any(one.times[OURS].pruned for one in those):
         found.append((f"{base}, all trials trained to their end", median(one.unraced_ratio(who) for one in those), ""))
@@ -127,7 +139,9 @@ def section(row: Row, rounds: Sequence[Round]) -> str:
     """A row's rounds, and where tlsearch's time went."""
     names = [who for who in WHO if who in row.contenders]
     heads = [f"{who}, s" for who in names] + [f"{who} / tlsearch" for who in names if who != OURS]
-    heads += ["best score: " + ", ".join(names), "control loop, s"]
+    whole = [who for who in names if not row.contenders[who].trials]
+    heads += ["best score: " + ", ".join(whole)] if whole else []
+    heads.append("control loop, s")
     lines = [f"| round | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     calm = steady(rounds)
     lines += [round_line(row, one, number, steady=one in calm) for number, one in enumerate(rounds, start=1)]
@@ -140,7 +154,8 @@ def round_line(row: Row, one: Round, number: int, *, steady: bool) -> str:
     cells = [str(number)]
     cells += [f"{one.times[who].seconds:.1f}{part_measured(one, row, who)}" for who in names]
     cells += [digits(one.ratio(who)) for who in names if who != OURS]
-    cells.append(", ".join(f"{one.times[who].best:.3f}" for who in names))
+    whole = [who for who in names if not row.contenders[who].trials]  # of fewer trials a best score tells nothing
+    cells += [", ".join(f"{one.times[who].best:.3f}" for who in whole)] if whole else []
     cells.append(f"{one.control[0]:.2f}, {one.control[1]:.2f}" + ("" if steady else ": **not steady**"))
     return f"| {' | '.join(cells)} |"
 

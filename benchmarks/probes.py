@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arguments import count
 from figures import Figure, save
 from machine import machine, versions
 from tlsearch.data.split import fold_partitions
@@ -182,7 +183,7 @@ def main() -> None:
     """Measure as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=count, default=10, help="searches of each set, with and without")
     parser.add_argument("--json", type=Path, help="where to write the rows")
     given = parser.parse_args()
     found = [compare(SETS[name], given.seeds) for name in given.sets]

@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import mean
 
 import machine
+from arguments import count
 from figures import Figure, save
 from imbalance import interval
 from provenance import ROOT, code
@@ -165,8 +166,8 @@ def figures(found: Sequence[tuple[Searched, Searched]]) -> list[Figure]:
 def main() -> None:
     """Run the studies that are missing, a few at a time, and write what is known."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=STUDIES)
-    parser.add_argument("--workers", type=int, default=2, help="studies side by side, on one core each")
+    parser.add_argument("--studies", type=count, default=STUDIES, help="each way")
+    parser.add_argument("--workers", type=count, default=2, help="studies side by side, on one core each")
     parser.add_argument("--json", type=Path, help="write the row of the common table there")
     parser.add_argument("--to", type=Path, default=HERE / "results", metavar="FOLDER")
     given = parser.parse_args()

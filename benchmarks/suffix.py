@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import machine
+from arguments import count
 from figures import Figure, save, table
 from tlsearch.devices import KEEP_FREED_MEMORY, computing_environment, cpu_threads
 from tlsearch.host import PluginHost
@@ -191,8 +192,8 @@ def measure(pictures: int, rounds: int) -> tuple[Seconds, dict[tuple[str, int], 
 def main() -> None:
     """Measure, tell, and write the rows where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--pictures", type=int, default=640)
+    parser.add_argument("--rounds", type=count, default=5, help="of each row")
+    parser.add_argument("--pictures", type=count, default=640, help="fewer give a quick look")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     if any(name not in os.environ for name in KEEP_FREED_MEMORY):  # the C library reads it as the process starts

@@ -183,14 +183,17 @@ def test_the_page_holds_every_target_against_what_was_measured() -> None:
     gathered = [{"by": "extraction", "figures": [asdict(one) for one in figures], **told}]
     shown = page({"rounds": [as_json(one) for one in rounds], "quality": quality, "gathered": gathered})
     steady = "3 of 3 rounds steady, 5 are asked for"
-    assert f"| linear and mlp heads, drawings, against B1 | 20 times ({steady}) | 15: met | 40: **missed** |" in shown
+    assert (
+        f"| linear and mlp heads, drawings, against B1 | 20 times (18 to 60, {steady}) | 15: met | 40: **missed** |"
+        in shown
+    )
     assert (
         "| linear and mlp heads, drawings, against B1, up to the last trial's result of each | 40 times |  |  |"
         in shown
     )
     kept = "linear and mlp heads, drawings, against B1 with our workers' memory settings"
     assert f"| {kept} | 12 times (1 round) | 15: **missed** | 40: **missed** |" in shown
-    assert f"| linear and mlp heads, drawings, against B3 | 45 times ({steady}) | 60: **missed** |" in shown
+    assert f"| linear and mlp heads, drawings, against B3 | 45 times (45 to 45, {steady}) | 60: **missed** |" in shown
     assert "| linear and mlp heads, photographs, against B1 | not measured | 100 | 300 |" in shown
     score = "| score of the chosen configuration, against"
     assert f"{score} B2 | 1.2 points (3 of 20 seeds, 95 %: +0.95 to +1.45) | -0.5: met | 0: met |" in shown

@@ -87,7 +87,7 @@ class FeatureCache:
         """
         if wanted > self.max_bytes:
             raise TlsearchError(
-                f"{whose} take {wanted / 1e9:.1f} GB, the cache may take {self.max_bytes / 1e9:.1f} GB",
+                f"{whose} take {_size(wanted)}, and the cache may take {_size(self.max_bytes)}",
                 hint="raise run.cache_gb, or lower search.unfrozen.high, data.views or image_px",
             )
 
@@ -178,6 +178,11 @@ class EntryWriter:
         assert size == expected, f"{size} bytes written of {expected}"
         self._hash.update(_header(self._shape, self._dtype))
         return self._cache._commit(self._digest, self._temporary, self._shape, self._dtype, self._hash.hexdigest())
+
+
+def _size(count: int) -> str:
+    """A number of bytes in words."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _bytes(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> int:

@@ -168,7 +168,8 @@ class FeatureProvider:
 
     def _check_room(self) -> None:
         values = self._running.values_each() * len(self._pictures) * self._distinct_views
-        whose = f"'{self._backbone}': the features at {len(self._outputs)} cuts of {self._distinct_views} views"
+        cuts, views = len(self._outputs), self._distinct_views
+        whose = f"the features at {cuts} cut{'s' * (cuts > 1)} of {views} view{'s' * (views > 1)}"
         self._cache.check_room(values * VALUE_BYTES, whose)
 
     def _views(self, output: Output, augment: str, progress: Progress | None) -> list[NDArray[np.generic]]:

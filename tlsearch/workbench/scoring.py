@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from tlsearch.errors import StoreError
+from tlsearch.errors import StoreError, TlsearchError
 from tlsearch.freezing import frozen_stages
 from tlsearch.records import EpochRecord, FailureReason, ModelFacts, TrialState
 from tlsearch.stats import score
@@ -282,6 +282,8 @@ def failed_row(job: Job, row: Row, error: Exception, seconds: float, side_by_sid
 
 
 def _named(error: Exception) -> str:
+    if isinstance(error, TlsearchError):  # its message is a sentence of its own
+        return f"{error.message} ({error.hint})" if error.hint else error.message
     return f"{type(error).__name__}: {_first_line(error)}"
 
 
